@@ -1,0 +1,313 @@
+//! The link between `waferd` and a `wafer-keeper`: D-Bus peer-to-peer over an
+//! inherited socketpair, fixed signatures, messages up to [`LINK_MESSAGE_MAX`].
+//!
+//! `waferd` calls [`KeeperProxy`] (served by the keeper); the keeper calls
+//! [`DeskProxy`] (served by `waferd`) before it shows a dialog. Secrets (content
+//! keys, shared secrets) never travel in a message body: `waferd` hands over the
+//! writing end of a pipe and reads them there.
+
+use serde::{Deserialize, Serialize};
+use serde_repr::{Deserialize_repr, Serialize_repr};
+use zbus::{OwnedFd, Type};
+
+/// Object path of the keeper on the link.
+pub const KEEPER_PATH: &str = "/org/waferd/Keeper1";
+/// Object path of the desk (waferd's side of the link).
+pub const DESK_PATH: &str = "/org/waferd/Desk1";
+/// Longest message either side accepts on the link, in bytes.
+pub const LINK_MESSAGE_MAX: usize = 64 * 1024;
+/// Number of the descriptor on which a keeper finds its link.
+pub const LINK_FD: i32 = 3;
+
+/// What a private key may be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize_repr, Deserialize_repr, Type)]
+#[repr(u32)]
+pub enum Operation {
+    /// One signature per use.
+    Sign = 1,
+    /// One content key unwrapped (RSA key transport) or one shared secret derived (ECDH) per use.
+    Decrypt = 2,
+    /// Log in without a private-key operation (`Token.Unlock`); the key field names the token.
+    Unlock = 3,
+}
+
+/// How a requester's name came to be known; the dialog says so in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_repr, Deserialize_repr, Type)]
+#[repr(u32)]
+pub enum Certainty {
+    /// Nothing better than a process number.
+    Unknown = 0,
+    /// The executable of a process of the same user: protection against accident only.
+    Executable = 1,
+    /// A sandbox's identity from the cgroup (Flatpak, Snap).
+    Sandbox = 2,
+}
+
+/// Who asks, as waferd found out; shown in the dialog and kept in the keeper's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct Requester {
+    /// Stable name of the caller's connection: calls of one program share a dialog's quiet time by it.
+    pub caller: String,
+    /// Program to show: the executable's path, or a sandbox's application id; empty if unknown.
+    pub program: String,
+    /// Process number, 0 if unknown.
+    pub pid: u32,
+    /// How surely `program` is known.
+    pub certainty: Certainty,
+}
+
+/// Where the caller asked for the PIN dialog to appear. Empty strings mean "not said".
+/// Used for PIN entry only, never for consent (pin-rules 10).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct PromptPlace {
+    /// X11 display, for example `:0`.
+    pub display: String,
+    /// Wayland display, for example `wayland-0`.
+    pub wayland_display: String,
+    /// Path of a terminal; the keeper checks that it is one and that the user owns it.
+    pub tty: String,
+    /// Terminal type (`TERM`).
+    pub term: String,
+    /// Locale of the person (`LANG`, `LC_CTYPE`).
+    pub lang: String,
+}
+
+/// What waferd asks the keeper to allow: one key, one operation, one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct GrantRequest {
+    /// [`KeyInfo::id`], or [`TokenInfo::id`] for [`Operation::Unlock`].
+    pub key: String,
+    /// What may be done with it.
+    pub operation: Operation,
+    /// How often: 1 for a signature, the number of matching recipients for a message.
+    pub uses: u32,
+    /// On whose behalf.
+    pub requester: Requester,
+    /// False: never show a dialog, answer `InteractionRequired`.
+    pub interactive: bool,
+    /// Milliseconds from now after which the grant ends; 0 = the keeper's own limit.
+    pub deadline_ms: u32,
+    /// Where a PIN dialog may appear.
+    pub place: PromptPlace,
+}
+
+/// A grant's name: 64 random bits chosen by the keeper.
+pub type GrantId = u64;
+
+/// How to sign a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_repr, Deserialize_repr, Type)]
+#[repr(u32)]
+pub enum SignScheme {
+    /// RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2). The keeper builds the DigestInfo.
+    RsaPkcs1 = 1,
+    /// RSASSA-PSS, MGF1 with the same digest, salt as long as the digest (RFC 4056).
+    RsaPss = 2,
+    /// ECDSA; the answer is a DER `Ecdsa-Sig-Value` (RFC 5753 section 2.1.1).
+    Ecdsa = 3,
+}
+
+/// A digest algorithm on the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_repr, Deserialize_repr, Type)]
+#[repr(u32)]
+pub enum Digest {
+    /// SHA-1, only as an OAEP hash of old mail.
+    Sha1 = 1,
+    /// SHA-256.
+    Sha256 = 2,
+    /// SHA-384.
+    Sha384 = 3,
+    /// SHA-512.
+    Sha512 = 4,
+}
+
+/// How a content key was encrypted to an RSA key (RFC 3370 section 4.2, RFC 3560).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct KeyTransport {
+    /// False: RSAES-PKCS1-v1_5. True: RSAES-OAEP with the two digests and the label below.
+    pub oaep: bool,
+    /// OAEP's hash (ignored for v1.5).
+    pub hash: Digest,
+    /// MGF1's hash (ignored for v1.5).
+    pub mgf_hash: Digest,
+    /// OAEP's label (pSourceFunc), usually empty.
+    #[serde(with = "serde_bytes")]
+    pub label: Vec<u8>,
+    /// Bytes the content key must have. With v1.5 a failed or odd decryption answers a random key
+    /// of this length, so that no padding oracle exists (RFC 3218).
+    pub key_length: u32,
+}
+
+/// What is known of a token's PIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize_repr, Deserialize_repr, Type)]
+#[repr(u32)]
+pub enum PinState {
+    /// No PIN is cached: the next private operation asks.
+    Locked = 0,
+    /// Logged in: private operations need no dialog.
+    Unlocked = 1,
+    /// The PIN is blocked.
+    Blocked = 2,
+    /// The token needs no login, or has a PIN pad of its own.
+    NotNeeded = 3,
+}
+
+/// How many tries remain before the PIN blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize_repr, Deserialize_repr, Type)]
+#[repr(u32)]
+pub enum TriesLeft {
+    /// The token does not say.
+    Unknown = 0,
+    /// Some were used up (CKF_USER_PIN_COUNT_LOW).
+    Low = 1,
+    /// One is left (CKF_USER_PIN_FINAL_TRY).
+    Last = 2,
+    /// None (CKF_USER_PIN_LOCKED).
+    None = 3,
+    /// None were used up, as far as the token says.
+    Full = 4,
+}
+
+/// The kind of a private key and its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize_repr, Deserialize_repr, Type)]
+#[repr(u32)]
+pub enum KeyKind {
+    /// RSA; the size is the certificate's to tell.
+    Rsa = 1,
+    /// Elliptic curve on P-256, P-384 or P-521; the curve is the certificate's to tell.
+    Ec = 2,
+}
+
+/// A certificate on a token with the private key that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct KeyInfo {
+    /// Stable name of the key: `<token id>/<CKA_ID in hex>`.
+    pub id: String,
+    /// CKA_LABEL, for people.
+    pub label: String,
+    /// RSA or EC.
+    pub kind: KeyKind,
+    /// The certificate, DER (RFC 5280).
+    #[serde(with = "serde_bytes")]
+    pub certificate: Vec<u8>,
+}
+
+/// A token that is present.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct TokenInfo {
+    /// Stable name across re-insertion, slots and processes: hex of a hash over source, model and serial.
+    pub id: String,
+    /// CKA label of the token.
+    pub label: String,
+    /// Its serial number.
+    pub serial: String,
+    /// Its model.
+    pub model: String,
+    /// Its manufacturer.
+    pub manufacturer: String,
+    /// The slot or reader it sits in.
+    pub reader: String,
+    /// Whether a PIN is cached.
+    pub pin_state: PinState,
+    /// What the token says about tries.
+    pub tries_left: TriesLeft,
+    /// Keys with a certificate.
+    pub keys: Vec<KeyInfo>,
+    /// How many further certificates (CAs, for building chains) [`KeeperProxy::certificates`] will give.
+    pub other_certificates: u32,
+}
+
+/// One line of the keeper's log, as `wafer log` shows it. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct LogEntry {
+    /// Milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// Token label.
+    pub token: String,
+    /// Key label; empty where no key was concerned.
+    pub key: String,
+    /// What was done: `sign`, `decrypt`, `login`, `lock`, `forget`, ...
+    pub event: String,
+    /// Program that asked.
+    pub program: String,
+    /// `ok`, or the error's kind.
+    pub outcome: String,
+}
+
+/// Served by `wafer-keeper`, called by `waferd`.
+///
+/// Every error is one of [`crate::ErrorKind`], with its sentence and details.
+#[zbus::proxy(
+    interface = "org.waferd.Keeper1",
+    default_service = "org.waferd.Keeper1",
+    default_path = "/org/waferd/Keeper1"
+)]
+pub trait Keeper {
+    /// Lists the tokens that are present, afresh. The first call waits for the module to load.
+    async fn tokens(&self) -> zbus::Result<Vec<TokenInfo>>;
+
+    /// Certificates of a token that belong to no key of it: at most 64, DER.
+    async fn certificates(&self, token: &str) -> zbus::Result<Vec<Vec<u8>>>;
+
+    /// Opens a grant. Refused with `LimitsExceeded` past the keeper's rate limit.
+    async fn grant(&self, request: &GrantRequest) -> zbus::Result<GrantId>;
+
+    /// Ends a grant. An operation that waits under it (for a PIN, for its turn) ends as `Cancelled`.
+    /// Unknown grants are no error: the last use may just have ended it.
+    async fn revoke(&self, grant: GrantId) -> zbus::Result<()>;
+
+    /// Signs `digest` with the granted key. Returns the signature as CMS wants it.
+    async fn sign(
+        &self,
+        grant: GrantId,
+        scheme: SignScheme,
+        algorithm: Digest,
+        digest: &serde_bytes::Bytes,
+    ) -> zbus::Result<serde_bytes::ByteBuf>;
+
+    /// Decrypts a content key with the granted RSA key and writes it to `secret` (a pipe), then closes it.
+    async fn unwrap_key(
+        &self,
+        grant: GrantId,
+        transport: &KeyTransport,
+        encrypted_key: &serde_bytes::Bytes,
+        secret: OwnedFd,
+    ) -> zbus::Result<()>;
+
+    /// ECDH (SP 800-56A, no KDF, no cofactor) of the granted key with the uncompressed point
+    /// `peer_point` (SEC 1 section 2.3.3); writes the shared x-coordinate to `secret`.
+    async fn derive(
+        &self,
+        grant: GrantId,
+        peer_point: &serde_bytes::Bytes,
+        secret: OwnedFd,
+    ) -> zbus::Result<()>;
+
+    /// Logs in under a grant for [`Operation::Unlock`].
+    async fn unlock(&self, grant: GrantId) -> zbus::Result<()>;
+
+    /// Forgets the PIN of a token and logs out; the empty name means every token.
+    /// Answers only when it is forgotten; never waits for the card.
+    async fn lock(&self, token: &str) -> zbus::Result<()>;
+
+    /// The last entries of the log, oldest first, at most 256.
+    async fn log(&self) -> zbus::Result<Vec<LogEntry>>;
+
+    /// The list of tokens, their keys or their PIN states changed: call `tokens` again.
+    #[zbus(signal)]
+    async fn tokens_changed(&self) -> zbus::Result<()>;
+}
+
+/// Served by `waferd`, called by a keeper: whose turn it is to show a dialog.
+#[zbus::proxy(
+    interface = "org.waferd.Desk1",
+    default_service = "org.waferd.Desk1",
+    default_path = "/org/waferd/Desk1"
+)]
+pub trait Desk {
+    /// Waits until no other keeper shows a dialog, then lends the screen for `lease_ms`.
+    /// The lease ends with [`Self::return_turn`], with the keeper, or with its time.
+    async fn take_turn(&self, lease_ms: u32) -> zbus::Result<()>;
+
+    /// Gives the screen back.
+    async fn return_turn(&self) -> zbus::Result<()>;
+}

@@ -1,0 +1,13 @@
+//! What a program needs to speak with Wafer: the D-Bus names, the values that
+//! cross the bus, typed proxies, and [`Client`], the paved path.
+//!
+//! Two contracts live here. The public one (`org.waferd.Wafer1`, described in
+//! `dbus/*.xml`) is spoken by mail programs. The internal one
+//! (`org.waferd.Keeper1`, module [`keeper`]) is spoken between `waferd` and its
+//! `wafer-keeper` processes over a socketpair; it may change with every release.
+
+pub mod error;
+pub mod keeper;
+pub mod names;
+
+pub use error::{ErrorKind, WaferError};

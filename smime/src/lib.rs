@@ -1,0 +1,26 @@
+//! The message engine: MIME and CMS as S/MIME uses them (RFC 8551, RFC 5652).
+//!
+//! Streams in, typed private-key requests out. The engine opens no file, knows no
+//! card, no bus and no clock; memory stays flat whatever a message's size.
+//! Nothing is written before every cryptographic check that can fail is done:
+//! so each use case reads its [`Source`] twice, once to prove and once to write.
+//!
+//! | to | call | the private key is asked |
+//! |---|---|---|
+//! | sign | [`sign::prepare`], then [`sign::Prepared::write`] | between the two, with [`sign::Prepared::request`] |
+//! | encrypt | [`encrypt::encrypt`] | never |
+//! | decrypt | [`decrypt::open`], then [`decrypt::Sealed::decrypt`] | between the two, with one of [`decrypt::Sealed::recipients`] |
+//! | verify | [`verify::verify`] | never |
+//! | look | [`inspect::inspect`] | never |
+
+pub mod algorithm;
+pub mod decrypt;
+pub mod encrypt;
+pub mod error;
+pub mod inspect;
+pub mod sign;
+pub mod source;
+pub mod verify;
+
+pub use error::Error;
+pub use source::Source;

@@ -1,0 +1,30 @@
+//! Where a message comes from: a stream that can be read more than once.
+
+use std::io::{self, Read};
+
+/// A message's bytes, readable from the start as often as needed.
+///
+/// The engine promises that a second reading never trusts the first: what it
+/// writes out it checks again against what it proved (the caller's file could
+/// have changed in between).
+pub trait Source {
+    /// Starts again at the first byte. Errors are the reader's own (cancelled, timed out, ...)
+    /// and come back unchanged inside [`crate::Error::Input`].
+    fn open(&mut self) -> io::Result<Box<dyn Read + '_>>;
+
+    /// Length in bytes, where it is known without reading.
+    fn length(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A message in memory.
+impl Source for &[u8] {
+    fn open(&mut self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(&self[..]))
+    }
+
+    fn length(&self) -> Option<u64> {
+        Some(self.len() as u64)
+    }
+}
