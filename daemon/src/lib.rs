@@ -1,1 +1,5 @@
 //! (see ARCHITECTURE.md)
+
+pub mod config;
+pub mod directory;
+pub mod trust;

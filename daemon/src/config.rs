@@ -1,0 +1,231 @@
+//! The settings of `waferd`: TOML files, read once at start.
+//!
+//! Read in this order, a later file overriding single keys of an earlier one (a `[[module]]` with the
+//! same name replaces that module): `/etc/waferd/waferd.toml`, then `waferd/waferd.toml` below
+//! `$XDG_CONFIG_HOME` (`~/.config`). `--config FILE`, or else the variable `WAFERD_CONFIG`, names one
+//! file to read instead of both. A missing file is an empty one, unless it was named. All paths are
+//! absolute; an unknown key is an error.
+//!
+//! | key | default | means |
+//! |---|---|---|
+//! | `[[module]] name` | – | name of a PKCS#11 module, for people and logs; unique |
+//! | `[[module]] path` | – | the module's shared library |
+//! | `[[module]] network` | `false` | the module may open inet sockets (network HSMs) |
+//! | `[[module]] state` | `[]` | folders that the module may write |
+//! | `[[module]] environment` | `{}` | variables set for the keeper that loads the module |
+//! | `[pin] idle-timeout-s` | `600` | seconds without use after which a PIN is forgotten; 0: never cached |
+//! | `[pin] max-timeout-s` | `7200` | seconds after which it is forgotten in any case; 0: never cached |
+//! | `[pin] dialog-timeout-s` | `120` | seconds that a dialog stays open |
+//! | `[module-deadline] sign-s` | `30` | seconds that one call into a module may take |
+//! | `module-deadline-ms` | – | the same in milliseconds; wins over `sign-s` |
+//! | `stream-timeout-s` | `60` | seconds without a byte moved after which a stream has failed |
+//! | `pinentry` | `/usr/bin/pinentry` | the dialog program |
+//! | `keeper` | beside waferd, else `/usr/libexec/waferd/wafer-keeper` | the keeper's executable |
+//! | `trust-folder` | `/etc/waferd/trust` and `waferd/trust` below `$XDG_CONFIG_HOME` | roots, PEM or DER |
+//! | `recipients-folder` | `waferd/recipients` below `$XDG_DATA_HOME` | recipients' certificates, PEM or DER |
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use wafer_client::{ErrorKind, WaferError};
+
+use file::SettingsFile;
+
+/// The administrator's file.
+const SYSTEM_FILE: &str = "/etc/waferd/waferd.toml";
+/// The administrator's roots.
+const SYSTEM_TRUST: &str = "/etc/waferd/trust";
+/// The keeper's place when it is not beside waferd.
+const SYSTEM_KEEPER: &str = "/usr/libexec/waferd/wafer-keeper";
+
+/// All settings, complete with defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// PKCS#11 modules; each gets a keeper of its own.
+    pub modules: Vec<Module>,
+    /// How long PINs and dialogs live.
+    pub pin: Pin,
+    /// How long one call into a module may take.
+    pub module_deadline: Duration,
+    /// How long a stream may stand still.
+    pub stream_timeout: Duration,
+    /// The pinentry program.
+    pub pinentry: PathBuf,
+    /// The keeper's executable.
+    pub keeper: PathBuf,
+    /// Folders with root certificates; a missing one holds none.
+    pub trust_folders: Vec<PathBuf>,
+    /// Folder with recipients' certificates; a missing one holds none.
+    pub recipients_folder: PathBuf,
+}
+
+/// One PKCS#11 module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Unique name.
+    pub name: String,
+    /// The shared library.
+    pub path: PathBuf,
+    /// Whether it may open inet sockets.
+    pub network: bool,
+    /// Folders it may write.
+    pub state: Vec<PathBuf>,
+    /// Further environment variables of its keeper.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// How long PINs and dialogs live. Zero in either of the first two: never cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// A PIN unused for this long is forgotten.
+    pub idle_timeout: Duration,
+    /// A PIN this old is forgotten.
+    pub max_timeout: Duration,
+    /// A dialog open for this long ends as `TimedOut`.
+    pub dialog_timeout: Duration,
+}
+
+/// What is wrong in which settings file. `waferd` then stays up and answers `BadSettings`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{line}: {problem}", file.display())]
+pub struct SettingsError {
+    /// The file.
+    pub file: PathBuf,
+    /// Line, from 1; 0 if the file could not be read at all.
+    pub line: u32,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+impl From<&SettingsError> for WaferError {
+    fn from(error: &SettingsError) -> Self {
+        Self::new(ErrorKind::BadSettings, format!("Wafer's settings are wrong. {error}"))
+            .with("file", error.file.display().to_string())
+            .with("line", error.line)
+    }
+}
+
+/// Where files and folders are looked for: the part of the environment that the settings depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The one file to read, if it was named.
+    pub named_file: Option<PathBuf>,
+    /// The administrator's file.
+    pub system_file: PathBuf,
+    /// `$XDG_CONFIG_HOME`, or `~/.config`.
+    pub config_home: PathBuf,
+    /// `$XDG_DATA_HOME`, or `~/.local/share`.
+    pub data_home: PathBuf,
+    /// Folder of the running executable.
+    pub executable_folder: Option<PathBuf>,
+}
+
+impl Places {
+    /// The places of this process; `config` is what `--config` named.
+    pub fn of_this_process(config: Option<&Path>) -> Self {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let home = PathBuf::from(variable("HOME").unwrap_or_else(|| OsString::from("/")));
+        // XDG base directories: a relative path is to be ignored.
+        let base = |name: &str, below: &str| {
+            variable(name).map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or(home.join(below))
+        };
+        Self {
+            named_file: config.map(Path::to_owned).or_else(|| variable("WAFERD_CONFIG").map(PathBuf::from)),
+            system_file: PathBuf::from(SYSTEM_FILE),
+            config_home: base("XDG_CONFIG_HOME", ".config"),
+            data_home: base("XDG_DATA_HOME", ".local/share"),
+            executable_folder: std::env::current_exe()
+                .ok()
+                .and_then(|executable| executable.parent().map(Path::to_owned)),
+        }
+    }
+
+    fn keeper(&self) -> PathBuf {
+        let beside = self.executable_folder.as_ref().map(|folder| folder.join("wafer-keeper"));
+        beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(SYSTEM_KEEPER))
+    }
+}
+
+impl Settings {
+    /// The settings when there is no file.
+    pub fn defaults(places: &Places) -> Self {
+        Self {
+            modules: Vec::new(),
+            pin: Pin {
+                idle_timeout: Duration::from_secs(600),
+                max_timeout: Duration::from_secs(7200),
+                dialog_timeout: Duration::from_secs(120),
+            },
+            module_deadline: Duration::from_secs(30),
+            stream_timeout: Duration::from_secs(60),
+            pinentry: PathBuf::from("/usr/bin/pinentry"),
+            keeper: places.keeper(),
+            trust_folders: vec![PathBuf::from(SYSTEM_TRUST), places.config_home.join("waferd/trust")],
+            recipients_folder: places.data_home.join("waferd/recipients"),
+        }
+    }
+
+    /// Reads the files of `places` over the defaults.
+    ///
+    /// # Errors
+    /// The first fault found, with its file and line.
+    pub fn load(places: &Places) -> Result<Self, SettingsError> {
+        let mut settings = Self::defaults(places);
+        if let Some(named) = &places.named_file {
+            settings.apply(named, &read(named, true)?)?;
+        } else {
+            for file in [places.system_file.clone(), places.config_home.join("waferd/waferd.toml")] {
+                settings.apply(&file, &read(&file, false)?)?;
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Overrides single settings by the keys of one file's `text`.
+    fn apply(&mut self, file: &Path, text: &str) -> Result<(), SettingsError> {
+        let parsed: SettingsFile = toml::from_str(text).map_err(|error| SettingsError {
+            file: file.to_owned(),
+            line: line_of(text, error.span().map_or(0, |span| span.start)),
+            problem: error.message().to_owned(),
+        })?;
+        parsed.apply(self).map_err(|fault| SettingsError {
+            file: file.to_owned(),
+            line: line_of(text, fault.at),
+            problem: fault.problem,
+        })
+    }
+
+    /// Puts `module` in the place of the one with its name, or at the end.
+    fn set_module(&mut self, module: Module) {
+        match self.modules.iter_mut().find(|known| known.name == module.name) {
+            Some(known) => *known = module,
+            None => self.modules.push(module),
+        }
+    }
+}
+
+fn read(file: &Path, must_exist: bool) -> Result<String, SettingsError> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => Ok(String::new()),
+        Err(error) => Err(SettingsError { file: file.to_owned(), line: 0, problem: error.to_string() }),
+    }
+}
+
+/// Line of the byte at `offset`, from 1.
+fn line_of(text: &str, offset: usize) -> u32 {
+    let before = &text.as_bytes()[..offset.min(text.len())];
+    u32::try_from(before.iter().filter(|byte| **byte == b'\n').count() + 1).unwrap_or(u32::MAX)
+}
+
+/// Whether no two of `names` are the same; else the first repeated one's index.
+fn first_repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<usize> {
+    let mut seen = HashSet::new();
+    names.enumerate().find(|(_, name)| !seen.insert(*name)).map(|(index, _)| index)
+}

@@ -1,0 +1,146 @@
+//! A settings file as it is written, and its checks that need more than a type.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Module, Settings, first_repeated};
+
+/// A fault found after parsing: at which byte of the file, and what.
+pub(super) struct Fault {
+    pub(super) at: usize,
+    pub(super) problem: String,
+}
+
+/// One file. Every key may be absent: then the setting stays as it was.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct SettingsFile {
+    module: Vec<ModuleTable>,
+    pin: PinTable,
+    module_deadline: ModuleDeadlineTable,
+    module_deadline_ms: Option<Spanned<u32>>,
+    stream_timeout_s: Option<Spanned<u32>>,
+    pinentry: Option<Spanned<PathBuf>>,
+    keeper: Option<Spanned<PathBuf>>,
+    trust_folder: Option<Spanned<PathBuf>>,
+    recipients_folder: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ModuleTable {
+    name: Spanned<String>,
+    path: Spanned<PathBuf>,
+    #[serde(default)]
+    network: bool,
+    #[serde(default)]
+    state: Vec<Spanned<PathBuf>>,
+    environment: Option<Spanned<BTreeMap<String, String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct PinTable {
+    idle_timeout_s: Option<u32>,
+    max_timeout_s: Option<u32>,
+    dialog_timeout_s: Option<Spanned<u32>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct ModuleDeadlineTable {
+    sign_s: Option<Spanned<u32>>,
+}
+
+impl SettingsFile {
+    /// Checks every value and puts it into `settings`.
+    pub(super) fn apply(self, settings: &mut Settings) -> Result<(), Fault> {
+        if let Some(repeated) = first_repeated(self.module.iter().map(|module| module.name.as_ref().as_str()))
+        {
+            let name = &self.module[repeated].name;
+            let problem = format!("a module named \"{}\" is already in this file", name.as_ref());
+            return Err(Fault { at: name.span().start, problem });
+        }
+        for module in self.module {
+            settings.set_module(module.check()?);
+        }
+        self.pin.apply(settings)?;
+        set(&mut settings.module_deadline, seconds(self.module_deadline.sign_s)?);
+        set(&mut settings.module_deadline, at_least_one(self.module_deadline_ms, Duration::from_millis)?);
+        set(&mut settings.stream_timeout, seconds(self.stream_timeout_s)?);
+        set(&mut settings.pinentry, self.pinentry.map(absolute).transpose()?);
+        set(&mut settings.keeper, self.keeper.map(absolute).transpose()?);
+        let trust = self.trust_folder.map(absolute).transpose()?;
+        set(&mut settings.trust_folders, trust.map(|folder| vec![folder]));
+        set(&mut settings.recipients_folder, self.recipients_folder.map(absolute).transpose()?);
+        Ok(())
+    }
+}
+
+impl PinTable {
+    fn apply(self, settings: &mut Settings) -> Result<(), Fault> {
+        let whole = |value: Option<u32>| value.map(|value| Duration::from_secs(value.into()));
+        set(&mut settings.pin.idle_timeout, whole(self.idle_timeout_s));
+        set(&mut settings.pin.max_timeout, whole(self.max_timeout_s));
+        set(&mut settings.pin.dialog_timeout, seconds(self.dialog_timeout_s)?);
+        Ok(())
+    }
+}
+
+impl ModuleTable {
+    fn check(self) -> Result<Module, Fault> {
+        if self.name.as_ref().is_empty() {
+            return Err(Fault { at: self.name.span().start, problem: "a module needs a name".into() });
+        }
+        Ok(Module {
+            name: self.name.into_inner(),
+            path: absolute(self.path)?,
+            network: self.network,
+            state: self.state.into_iter().map(absolute).collect::<Result<_, _>>()?,
+            environment: self.environment.map(variables).transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+fn set<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
+
+fn seconds(value: Option<Spanned<u32>>) -> Result<Option<Duration>, Fault> {
+    at_least_one(value, Duration::from_secs)
+}
+
+fn at_least_one(value: Option<Spanned<u32>>, unit: fn(u64) -> Duration) -> Result<Option<Duration>, Fault> {
+    match value {
+        Some(value) if *value.as_ref() == 0 => {
+            Err(Fault { at: value.span().start, problem: "this time must be at least 1".into() })
+        }
+        value => Ok(value.map(|value| unit(value.into_inner().into()))),
+    }
+}
+
+fn absolute(path: Spanned<PathBuf>) -> Result<PathBuf, Fault> {
+    if path.as_ref().is_absolute() {
+        return Ok(path.into_inner());
+    }
+    let problem = format!("the path \"{}\" must be absolute", path.as_ref().display());
+    Err(Fault { at: path.span().start, problem })
+}
+
+fn variables(environment: Spanned<BTreeMap<String, String>>) -> Result<BTreeMap<String, String>, Fault> {
+    // What the dynamic loader reads would take effect before the keeper has confined itself.
+    let forbidden = |name: &&String| {
+        name.is_empty() || name.contains(['=', '\0']) || name.starts_with("LD_") || *name == "WAFER_KEEPER"
+    };
+    if let Some(name) = environment.as_ref().keys().find(forbidden) {
+        let problem = format!("the variable \"{name}\" cannot be set for a module");
+        return Err(Fault { at: environment.span().start, problem });
+    }
+    Ok(environment.into_inner())
+}

@@ -1,0 +1,133 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+
+use super::*;
+
+struct Home {
+    folder: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn places(&self) -> Places {
+        Places {
+            named_file: None,
+            system_file: self.folder.path().join("etc.toml"),
+            config_home: self.folder.path().join("config"),
+            data_home: self.folder.path().join("data"),
+            executable_folder: Some(self.folder.path().join("bin")),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn load_user(&self, text: &str) -> Result<Settings, SettingsError> {
+        self.write("config/waferd/waferd.toml", text);
+        Settings::load(&self.places())
+    }
+}
+
+#[test]
+fn without_files_the_defaults_hold() {
+    let home = Home::new();
+    let settings = Settings::load(&home.places()).unwrap();
+    assert_eq!(settings, Settings::defaults(&home.places()));
+    assert_eq!(settings.keeper, Path::new(SYSTEM_KEEPER));
+    assert_eq!(settings.recipients_folder, home.folder.path().join("data/waferd/recipients"));
+}
+
+#[test]
+fn a_keeper_beside_the_daemon_is_preferred() {
+    let home = Home::new();
+    let beside = home.write("bin/wafer-keeper", "");
+    assert_eq!(Settings::load(&home.places()).unwrap().keeper, beside);
+}
+
+#[test]
+fn the_persons_file_overrides_single_keys_and_modules_by_name() {
+    let home = Home::new();
+    home.write(
+        "etc.toml",
+        "stream-timeout-s = 5\n[pin]\nidle-timeout-s = 1\nmax-timeout-s = 2\n\
+         [[module]]\nname = \"a\"\npath = \"/a.so\"\n[[module]]\nname = \"b\"\npath = \"/b.so\"\n",
+    );
+    let settings = home
+        .load_user(
+            "module-deadline-ms = 1500\n[module-deadline]\nsign-s = 9\n[pin]\nidle-timeout-s = 0\n\
+             [[module]]\nname = \"a\"\npath = \"/new.so\"\nnetwork = true\nstate = [\"/var/a\"]\n\
+             environment = { CONF = \"x\" }\n",
+        )
+        .unwrap();
+    assert_eq!(settings.stream_timeout, Duration::from_secs(5));
+    assert_eq!(settings.module_deadline, Duration::from_millis(1500));
+    assert_eq!(
+        (settings.pin.idle_timeout, settings.pin.max_timeout),
+        (Duration::ZERO, Duration::from_secs(2))
+    );
+    assert_eq!(settings.modules.len(), 2);
+    assert_eq!(
+        settings.modules[0],
+        Module {
+            name: "a".into(),
+            path: "/new.so".into(),
+            network: true,
+            state: vec!["/var/a".into()],
+            environment: BTreeMap::from([("CONF".into(), "x".into())]),
+        }
+    );
+}
+
+#[test]
+fn a_named_file_is_read_alone_and_must_exist() {
+    let home = Home::new();
+    home.write("etc.toml", "nonsense = 1\n");
+    let named = home.write("named.toml", "trust-folder = \"/roots\"\npinentry = \"/p\"\n");
+    let places = Places { named_file: Some(named.clone()), ..home.places() };
+    let settings = Settings::load(&places).unwrap();
+    assert_eq!(settings.trust_folders, [Path::new("/roots")]);
+    assert_eq!(settings.pinentry, Path::new("/p"));
+    fs::remove_file(&named).unwrap();
+    let error = Settings::load(&places).unwrap_err();
+    assert_eq!((error.file, error.line), (named, 0));
+}
+
+#[test]
+fn every_fault_names_its_line() {
+    let home = Home::new();
+    for (text, line, part) in [
+        ("# fine\nunknown-key = 1\n", 2, "unknown field"),
+        ("[pin]\nidle-timeout-s = \"ten\"\n", 2, "invalid type"),
+        ("[pin]\n\n\nwrong = 1\n", 4, "unknown field"),
+        ("pinentry = \"/p\"\nkeeper = \n", 2, ""),
+        ("\npinentry = \"pinentry\"\n", 2, "must be absolute"),
+        ("[[module]]\nname = \"a\"\npath = \"a.so\"\n", 3, "must be absolute"),
+        ("[[module]]\nname = \"\"\npath = \"/a.so\"\n", 2, "needs a name"),
+        ("[[module]]\nname = \"a\"\npath = \"/a\"\n[[module]]\nname = \"a\"\npath = \"/b\"\n", 5, "already"),
+        ("[[module]]\nname = \"a\"\npath = \"/a\"\nenvironment = { LD_PRELOAD = \"/x\" }\n", 4, "LD_PRELOAD"),
+        ("[module-deadline]\nsign-s = 0\n", 2, "at least 1"),
+        ("[[module]]\nname = \"a\"\n", 1, "missing field `path`"),
+    ] {
+        let error = home.load_user(text).unwrap_err();
+        assert_eq!(error.line, line, "{text:?}: {error}");
+        assert!(error.problem.contains(part), "{text:?}: {error}");
+        assert!(error.file.ends_with("waferd/waferd.toml"));
+    }
+}
+
+#[test]
+fn on_the_bus_it_is_bad_settings_with_file_and_line() {
+    let error = SettingsError { file: "/etc/waferd/waferd.toml".into(), line: 7, problem: "no".into() };
+    let error = WaferError::from(&error);
+    assert_eq!(error.kind, ErrorKind::BadSettings);
+    assert_eq!(error.details["line"].downcast_ref::<u32>().unwrap(), 7);
+    assert!(error.message.contains("/etc/waferd/waferd.toml:7"));
+}
