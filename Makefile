@@ -1,0 +1,99 @@
+# Wafer: what a person types. `make` alone shows the list.
+#
+#   make demo       one mail signed, verified, encrypted and decrypted with a SoftHSM token, step by step
+#   make test       every test (installs what is missing)
+#   make bench      Wafer beside raw PKCS#11, gpgsm and OpenSSL, in one interleaved run
+#   make lint       format, clippy, docs, licences
+#   make install    PREFIX=/usr/local DESTDIR=
+
+PREFIX      ?= /usr/local
+DESTDIR     ?=
+BINDIR      ?= $(PREFIX)/bin
+LIBEXECDIR  ?= $(PREFIX)/libexec
+DATADIR     ?= $(PREFIX)/share
+# systemd reads a person's own units from ~/.local/share, everybody's from PREFIX/lib.
+USERUNITDIR ?= $(if $(filter $(HOME)/.local,$(PREFIX)),$(PREFIX)/share/systemd/user,$(PREFIX)/lib/systemd/user)
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+# Where `make install` takes the programs from; the tests of the units say BUILT=target/debug.
+BUILT       ?= $(CARGO_TARGET_DIR)/release
+PROGRAMS    := -p wafer -p waferd -p wafer-keeper
+
+# A fresh rustup puts cargo here, and a shell that was open before does not know it yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+# Test vectors of others, beside the checkout; without them those tests say so and pass (in CI they fail).
+WAFER_VECTORS ?= $(wildcard $(abspath ../shared/vectors))
+ifneq ($(WAFER_VECTORS),)
+export WAFER_VECTORS
+endif
+
+INSTALL := install
+
+.PHONY: help deps build release test demo bench lint fmt-check install uninstall clean
+
+help:
+	@sed -n '/^#   make/s/^#   //p' Makefile
+
+deps:
+	@scripts/deps
+
+build:
+	@scripts/deps build
+	cargo build --locked --workspace --all-targets
+
+release:
+	@scripts/deps build
+	cargo build --locked --release $(PROGRAMS)
+
+# --workspace --bins also makes the programs that the end-to-end tests start; the release build is for the
+# test that measures memory.
+test:
+	@scripts/deps build test
+	cargo build --locked --workspace
+	cargo build --locked --release $(PROGRAMS)
+	cargo nextest run --locked --workspace
+	cargo test --locked --workspace --doc --quiet
+	@echo "test: everything passed"
+
+demo:
+	@scripts/deps build demo
+	cargo build --locked $(PROGRAMS)
+	@demo/run $(CARGO_TARGET_DIR)/debug
+
+bench:
+	@scripts/deps build bench
+	cargo build --locked --release $(PROGRAMS) -p wafer-bench
+	@bench/run $(CARGO_TARGET_DIR)/release
+
+fmt-check:
+	cargo fmt --all --check
+
+lint: fmt-check
+	@scripts/deps build lint
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	cargo deny check licenses bans sources
+	@echo "lint: clean"
+
+# Programs, units, activation file and the contract. As root after `make release`, or with PREFIX=$HOME/.local.
+install:
+	@test -x $(BUILT)/waferd -a -x $(BUILT)/wafer-keeper -a -x $(BUILT)/wafer || $(MAKE) release
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR)/waferd $(DESTDIR)$(USERUNITDIR) \
+	  $(DESTDIR)$(DATADIR)/dbus-1/services $(DESTDIR)$(DATADIR)/dbus-1/interfaces
+	$(INSTALL) -m 755 $(BUILT)/wafer $(DESTDIR)$(BINDIR)/
+	$(INSTALL) -m 755 $(BUILT)/waferd $(BUILT)/wafer-keeper $(DESTDIR)$(LIBEXECDIR)/waferd/
+	sed 's|@libexecdir@|$(LIBEXECDIR)|g' systemd/waferd.service >$(DESTDIR)$(USERUNITDIR)/waferd.service
+	$(INSTALL) -m 644 systemd/waferd.socket $(DESTDIR)$(USERUNITDIR)/
+	sed 's|@libexecdir@|$(LIBEXECDIR)|g' dbus/org.waferd.Wafer1.service \
+	  >$(DESTDIR)$(DATADIR)/dbus-1/services/org.waferd.Wafer1.service
+	$(INSTALL) -m 644 dbus/*.xml $(DESTDIR)$(DATADIR)/dbus-1/interfaces/
+	@echo "install: done; 'systemctl --user daemon-reload' makes a running session see it"
+
+uninstall:
+	rm -rf $(DESTDIR)$(LIBEXECDIR)/waferd
+	rm -f $(DESTDIR)$(BINDIR)/wafer $(DESTDIR)$(USERUNITDIR)/waferd.service $(DESTDIR)$(USERUNITDIR)/waferd.socket \
+	  $(DESTDIR)$(DATADIR)/dbus-1/services/org.waferd.Wafer1.service \
+	  $(DESTDIR)$(DATADIR)/dbus-1/interfaces/org.waferd.Wafer1*.xml
+
+clean:
+	cargo clean
