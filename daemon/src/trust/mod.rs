@@ -11,6 +11,8 @@ mod text;
 pub mod verdict;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;
