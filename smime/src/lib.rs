@@ -14,6 +14,9 @@
 //! | look | [`inspect::inspect`] | never |
 
 pub mod algorithm;
+mod asn1;
+mod cms;
+mod crypto;
 pub mod decrypt;
 pub mod encrypt;
 pub mod error;

@@ -1,0 +1,1 @@
+//! BER read as a stream, DER and BER written (X.690).
