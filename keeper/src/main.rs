@@ -1,1 +1,49 @@
-fn main() {}
+//! `wafer-keeper`: started by waferd, one process per source of tokens. See ARCHITECTURE.md.
+
+use std::process::ExitCode;
+
+use wafer_client::keeper::LINK_FD;
+use wafer_keeper::args::{Command, Settings, parse};
+use wafer_keeper::{confine, link, prompt, sys};
+
+fn main() -> ExitCode {
+    let outcome = match parse(std::env::args().skip(1)) {
+        Ok(Command::Pkcs11(settings)) => keep(settings),
+        Ok(Command::PromptHelper) => {
+            trace();
+            prompt::helper::serve()
+        }
+        Err(error) => Err(error),
+    };
+    let status = match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            trace();
+            tracing::error!("{error}");
+            1
+        }
+    };
+    // No destructors: a vendor's module may hang in its own.
+    sys::exit_now(status)
+}
+
+fn keep(settings: Settings) -> Result<(), String> {
+    // First of all: no child may inherit the link, no debugger may look in.
+    let link = sys::take_inherited(LINK_FD).map_err(|error| format!("no link on descriptor 3: {error}"))?;
+    confine::close_to_debuggers().map_err(|error| error.to_string())?;
+    sys::keep_memory_small();
+    trace();
+    let helper = prompt::helper::spawn().map_err(|error| format!("the prompt helper: {error}"))?;
+    sys::set_environment(&settings.environment);
+    confine::confine(&settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| error.to_string())?.block_on(link::serve(settings, link, helper))
+}
+
+fn trace() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call (an error after tracing began) changes nothing.
+    drop(builder.without_time().try_init());
+}

@@ -1,0 +1,73 @@
+# Every sentence a person reads from wafer-keeper. Named parts, no gluing: each message is whole.
+# $program: who asks. $token: the token's label. $key: the key's label. $others: how many more wait.
+
+title = Wafer
+prompt-pin = PIN:
+button-ok = OK
+button-cancel = Cancel
+button-try = Try once more
+
+# What the PIN is for. $subject is one of the purpose-* messages, $who one of the who-* messages.
+dialog-pin =
+    { $who } { $purpose ->
+        [sign] wants to sign with the key “{ $key }”.
+        [decrypt] wants to decrypt with the key “{ $key }”.
+       *[unlock] wants to unlock the token.
+    }
+    Token: { $token } (serial number { $serial })
+    { $tries ->
+        [low] Wrong PINs were entered before: few tries are left.
+        [last] This is the last try before the PIN is blocked.
+       *[unknown] The token does not say how many tries are left.
+    }
+dialog-pin-others =
+    { $who } { $purpose ->
+        [sign] wants to sign with the key “{ $key }”.
+        [decrypt] wants to decrypt with the key “{ $key }”.
+       *[unlock] wants to unlock the token.
+    }
+    { $others ->
+        [one] One more request waits for the same PIN.
+       *[other] { $others } more requests wait for the same PIN.
+    }
+    Token: { $token } (serial number { $serial })
+    { $tries ->
+        [low] Wrong PINs were entered before: few tries are left.
+        [last] This is the last try before the PIN is blocked.
+       *[unknown] The token does not say how many tries are left.
+    }
+dialog-pin-pad =
+    { $who } { $purpose ->
+        [sign] wants to sign with the key “{ $key }”.
+        [decrypt] wants to decrypt with the key “{ $key }”.
+       *[unlock] wants to unlock the token.
+    }
+    Please enter the PIN of { $token } on the card reader.
+dialog-last-try =
+    Only one try is left for the PIN of { $token }.
+    If the next PIN is wrong too, the PIN is blocked and only its PUK or your administrator can help.
+
+who-executable = The program { $program } (process { $pid })
+who-sandbox = The application { $program }
+who-unknown = An unknown program (process { $pid })
+
+complaint-incorrect = That PIN was wrong. Please try again.
+complaint-empty = Please enter the PIN.
+
+error-cancelled = The request was cancelled.
+error-timed-out = Nobody entered the PIN of { $token } in time.
+error-interaction-required = The PIN of { $token } is needed, and the program asked for no dialog.
+error-no-prompter = The PIN of { $token } is needed, but there is no screen or terminal to ask for it.
+error-not-granted = This operation was not granted.
+error-too-many = Too many requests at once. Please try again in a moment.
+error-no-token = The token { $token } is not present. Insert it and try again.
+error-argument = The request has a wrong argument.
+error-internal = Something went wrong inside Wafer; its log says more.
+error-pin-incorrect = The PIN of { $token } was wrong.
+error-pin-blocked = The PIN of { $token } is blocked. Its PUK or your administrator can unblock it.
+error-no-key = The token { $token } has no private key for this certificate.
+error-every-use = This key of { $token } asks for its PIN at every use, which is not supported yet.
+error-unsupported = The token { $token } cannot do this operation.
+error-decryption = The message could not be decrypted.
+error-hung = The token { $token } does not answer any more. Its module is started afresh; please try again.
+error-token-failed = The token { $token } or its module failed.

@@ -1,0 +1,146 @@
+//! The command line: `waferd` writes it, so it is strict and has no abbreviations.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a keeper is told when it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Hold the tokens of one PKCS#11 module.
+    Pkcs11(Settings),
+    /// The unconfined half that starts pinentry (see [`crate::prompt::helper`]).
+    PromptHelper,
+}
+
+/// Settings of a PKCS#11 keeper. Durations of zero mean "never cache" or "at once".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The module's shared library, an absolute path.
+    pub module: PathBuf,
+    /// The module's name in waferd's settings; part of every token's id.
+    pub name: String,
+    /// The module may open internet sockets (network HSMs).
+    pub network: bool,
+    /// Directories the module may write in.
+    pub state: Vec<PathBuf>,
+    /// Environment variables the module needs.
+    pub environment: Vec<(String, String)>,
+    /// The pinentry program, an absolute path.
+    pub pinentry: PathBuf,
+    /// A PIN unused for so long is forgotten.
+    pub idle_timeout: Duration,
+    /// A PIN is forgotten after so long, used or not.
+    pub max_timeout: Duration,
+    /// A dialog closes after so long.
+    pub dialog_timeout: Duration,
+    /// One call into the module may take so long.
+    pub module_deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            module: PathBuf::new(),
+            name: String::new(),
+            network: false,
+            state: Vec::new(),
+            environment: Vec::new(),
+            pinentry: PathBuf::from("/usr/bin/pinentry"),
+            idle_timeout: Duration::from_secs(600),
+            max_timeout: Duration::from_secs(7200),
+            dialog_timeout: Duration::from_secs(120),
+            module_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Reads the arguments after the program's name; an error is a sentence for the journal.
+pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
+    let mut arguments = arguments.into_iter();
+    match arguments.next().as_deref() {
+        Some("pkcs11") => settings(arguments).map(Command::Pkcs11),
+        Some("prompt-helper") => Ok(Command::PromptHelper),
+        Some(other) => Err(format!("unknown kind of keeper: {other}")),
+        None => Err("wafer-keeper is started by waferd; there is nothing to do with it by hand".to_owned()),
+    }
+}
+
+fn settings(mut arguments: impl Iterator<Item = String>) -> Result<Settings, String> {
+    let mut settings = Settings::default();
+    while let Some(option) = arguments.next() {
+        if option == "--network" {
+            settings.network = true;
+            continue;
+        }
+        let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
+        set(&mut settings, &option, value)?;
+    }
+    for (path, option) in [(&settings.module, "--module"), (&settings.pinentry, "--pinentry")] {
+        if !path.is_absolute() {
+            return Err(format!("{option} must be an absolute path"));
+        }
+    }
+    if settings.name.is_empty() {
+        return Err("--name is missing".to_owned());
+    }
+    Ok(settings)
+}
+
+fn set(settings: &mut Settings, option: &str, value: String) -> Result<(), String> {
+    match option {
+        "--module" => settings.module = value.into(),
+        "--name" => settings.name = value,
+        "--state" => settings.state.push(value.into()),
+        "--env" => {
+            let (name, value) = value.split_once('=').ok_or("--env wants NAME=VALUE")?;
+            settings.environment.push((name.to_owned(), value.to_owned()));
+        }
+        "--pinentry" => settings.pinentry = value.into(),
+        "--idle-timeout-ms" => settings.idle_timeout = milliseconds(option, &value)?,
+        "--max-timeout-ms" => settings.max_timeout = milliseconds(option, &value)?,
+        "--dialog-timeout-ms" => settings.dialog_timeout = milliseconds(option, &value)?,
+        "--module-deadline-ms" => settings.module_deadline = milliseconds(option, &value)?,
+        _ => return Err(format!("unknown option: {option}")),
+    }
+    Ok(())
+}
+
+fn milliseconds(option: &str, value: &str) -> Result<Duration, String> {
+    value.parse().map(Duration::from_millis).map_err(|_| format!("{option} wants a number of milliseconds"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_whole_command_line_is_understood() {
+        let line = "pkcs11 --module /m.so --name soft --network --state /a --state /b --env K=V=W \
+                    --pinentry /p --idle-timeout-ms 1 --max-timeout-ms 2 --dialog-timeout-ms 3 --module-deadline-ms 4";
+        let Command::Pkcs11(settings) = parse(words(line)).unwrap() else { panic!("not pkcs11") };
+        assert_eq!(settings.state, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!(settings.environment, [("K".to_owned(), "V=W".to_owned())]);
+        assert!(settings.network);
+        assert_eq!(settings.module_deadline, Duration::from_millis(4));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (line, word) in [
+            ("", "waferd"),
+            ("piv", "piv"),
+            ("pkcs11 --module m.so --name x", "--module"),
+            ("pkcs11 --module /m.so", "--name"),
+            ("pkcs11 --module /m.so --name x --idle-timeout-ms soon", "--idle-timeout-ms"),
+            ("pkcs11 --module /m.so --name x --wrong 1", "--wrong"),
+            ("pkcs11 --module", "--module"),
+        ] {
+            assert!(parse(words(line)).unwrap_err().contains(word), "{line}");
+        }
+    }
+}

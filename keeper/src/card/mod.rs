@@ -1,0 +1,129 @@
+//! A card, as the token's thread sees it: blocking, one call at a time.
+//!
+//! [`Card`] is one token that is present; [`Source`] is where tokens come from
+//! (a PKCS#11 module here; PC/SC readers and files later).
+
+pub mod digest_info;
+pub mod ecdsa;
+pub mod oaep;
+pub mod pkcs11;
+pub mod substitute;
+
+use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, SignScheme, TriesLeft};
+use zeroize::Zeroizing;
+
+use crate::pin::secret::Secret;
+
+/// Why a card did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CardError {
+    /// The operation needs a login first (none yet, or the card was reset).
+    #[error("not logged in")]
+    NeedsLogin,
+    /// The PIN was wrong, or has a form the card does not take.
+    #[error("PIN refused")]
+    PinIncorrect,
+    /// No tries are left.
+    #[error("PIN blocked")]
+    PinBlocked,
+    /// The person pressed the cancel key of a reader's own PIN pad, or let it time out.
+    #[error("cancelled at the reader")]
+    PinPadCancelled,
+    /// The token was removed.
+    #[error("token removed")]
+    Gone,
+    /// The token has no such private key.
+    #[error("no such key")]
+    NoKey,
+    /// The key wants its PIN at every use, which is not supported yet.
+    #[error("the key asks for its PIN at every use")]
+    EveryUse,
+    /// The key or token cannot do this; names the algorithm.
+    #[error("{0} is not supported by the token")]
+    Unsupported(String),
+    /// A content key could not be decrypted, for whatever cryptographic reason.
+    #[error("decryption failed")]
+    Decryption,
+    /// An argument is not what the operation takes.
+    #[error("{0}")]
+    Argument(&'static str),
+    /// A call into the module ran past its deadline: the process ends.
+    #[error("the module hangs")]
+    Hung,
+    /// Anything else; names function and code for the log.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A token's name cards: what makes it the same token again after a re-insertion.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// [`wafer_client::keeper::TokenInfo::id`].
+    pub id: String,
+    /// Label, for people.
+    pub label: String,
+    /// Serial number.
+    pub serial: String,
+    /// Model.
+    pub model: String,
+    /// Manufacturer.
+    pub manufacturer: String,
+}
+
+/// What a token says about its PIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PinFlags {
+    /// Private keys need a login.
+    pub login_required: bool,
+    /// The reader has a PIN pad: the PIN never passes through this process.
+    pub pin_pad: bool,
+    /// Tries left, as far as the token says.
+    pub tries: TriesLeft,
+}
+
+/// Certificates of a token.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// Certificates with a private key.
+    pub keys: Vec<KeyInfo>,
+    /// Other certificates (DER).
+    pub others: Vec<Vec<u8>>,
+}
+
+/// One token that is present. Every call may block; none is made on the async thread.
+pub trait Card: Send {
+    /// The PIN's state, read afresh; costs no try. Fails with [`CardError::Gone`] when the token
+    /// in this place is another one.
+    fn pin_flags(&mut self) -> Result<PinFlags, CardError>;
+    /// Certificates, without login.
+    fn contents(&mut self) -> Result<Contents, CardError>;
+    /// Verifies a PIN, once; `None` where the reader has a PIN pad.
+    fn login(&mut self, pin: Option<&Secret>) -> Result<(), CardError>;
+    /// Shuts the card again. Logged out already is no error.
+    fn logout(&mut self) -> Result<(), CardError>;
+    /// Signs a digest with the key of this id.
+    fn sign(
+        &mut self,
+        key: &KeyInfo,
+        scheme: SignScheme,
+        algorithm: Digest,
+        digest: &[u8],
+    ) -> Result<Vec<u8>, CardError>;
+    /// Decrypts a content key.
+    fn unwrap_key(
+        &mut self,
+        key: &KeyInfo,
+        transport: &KeyTransport,
+        encrypted: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CardError>;
+    /// ECDH with an uncompressed point; the answer is the shared x-coordinate.
+    fn derive(&mut self, key: &KeyInfo, peer_point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError>;
+}
+
+/// Where tokens come from.
+pub trait Source: Send {
+    /// The tokens that are present, each with the name of its slot or reader.
+    fn present(&mut self) -> Result<Vec<(Identity, String)>, CardError>;
+    /// Opens a token that [`Self::present`] just listed.
+    fn open(&mut self, identity: &Identity) -> Result<Box<dyn Card>, CardError>;
+}

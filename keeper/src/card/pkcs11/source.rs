@@ -1,0 +1,79 @@
+//! Loading a module and listing its slots.
+
+use std::path::Path;
+
+use aws_lc_rs::digest;
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::slot::{Slot, TokenInfo};
+
+use super::{Token, errors};
+use crate::card::{Card, CardError, Identity, Source};
+
+/// A loaded and initialised module.
+pub struct Module {
+    pkcs11: Pkcs11,
+    name: String,
+    slots: Vec<(Identity, Slot)>,
+}
+
+impl Module {
+    /// Loads the library and calls C_Initialize. May run any code of the vendor's and take any time.
+    pub fn load(path: &Path, name: &str) -> Result<Self, CardError> {
+        let pkcs11 = Pkcs11::new(path).map_err(errors::read)?;
+        pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map_err(errors::read)?;
+        Ok(Self { pkcs11, name: name.to_owned(), slots: Vec::new() })
+    }
+}
+
+impl Source for Module {
+    fn present(&mut self) -> Result<Vec<(Identity, String)>, CardError> {
+        let mut found: Vec<(Identity, String)> = Vec::new();
+        let mut slots = Vec::new();
+        for slot in self.pkcs11.get_slots_with_token().map_err(errors::read)? {
+            // A slot may lose its token between the two calls; that is not worth an error.
+            let Ok(info) = self.pkcs11.get_token_info(slot) else { continue };
+            if !info.token_initialized() {
+                continue;
+            }
+            let identity = identity(&self.name, &info);
+            if found.iter().any(|(known, _)| known.id == identity.id) {
+                tracing::warn!(
+                    token = identity.label,
+                    "two tokens with the same serial number and model: the second is left out"
+                );
+                continue;
+            }
+            let reader = self.pkcs11.get_slot_info(slot).map(|info| info.slot_description().to_owned());
+            slots.push((identity.clone(), slot));
+            found.push((identity, reader.unwrap_or_default()));
+        }
+        self.slots = slots;
+        Ok(found)
+    }
+
+    fn open(&mut self, identity: &Identity) -> Result<Box<dyn Card>, CardError> {
+        let (identity, slot) =
+            self.slots.iter().find(|(known, _)| known.id == identity.id).ok_or(CardError::Gone)?;
+        Ok(Box::new(Token::new(self.pkcs11.clone(), *slot, identity.clone(), self.name.clone())))
+    }
+}
+
+/// A token's identity: serial and model within this module, never the slot, which changes.
+pub(super) fn identity(module: &str, info: &TokenInfo) -> Identity {
+    // Some software tokens have no serial number: their label then is all that tells them apart.
+    let serial = info.serial_number().trim();
+    let distinct = if serial.is_empty() { info.label() } else { serial };
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in ["pkcs11", module, info.model().trim(), distinct] {
+        context.update(part.as_bytes());
+        context.update(&[0]);
+    }
+    let id = context.finish().as_ref()[..10].iter().map(|byte| format!("{byte:02x}")).collect();
+    Identity {
+        id,
+        label: info.label().trim().to_owned(),
+        serial: serial.to_owned(),
+        model: info.model().trim().to_owned(),
+        manufacturer: info.manufacturer_id().trim().to_owned(),
+    }
+}

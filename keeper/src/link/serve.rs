@@ -1,0 +1,86 @@
+//! Builds the keeper bottom-up and serves the link until it closes.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use wafer_client::keeper::{DESK_PATH, DeskProxy, KEEPER_PATH};
+use zbus::proxy::CacheProperties;
+
+use super::grants::Grants;
+use super::log::Log;
+use super::{Keeper, KeeperSignals};
+use crate::args::Settings;
+use crate::card::Source;
+use crate::card::pkcs11::Module;
+use crate::pin::cache::Lives;
+use crate::pin::unlock::Asking;
+use crate::prompt::Prompter;
+use crate::token::Common;
+use crate::token::registry::{Load, Registry};
+
+/// Time for the last answer to leave before a process whose module hangs ends.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// The exit status of a keeper whose module hangs (EX_SOFTWARE).
+const HUNG: i32 = 70;
+
+/// Serves the link; ends when it closes or on SIGTERM, with every login forgotten.
+pub async fn serve(settings: Settings, link: OwnedFd, helper: OwnedFd) -> Result<(), String> {
+    let changed = Arc::new(Notify::new());
+    let common = common(&settings, Arc::clone(&changed));
+    let (path, name) = (settings.module.clone(), settings.name.clone());
+    let load: Load =
+        Box::new(move || Module::load(&path, &name).map(|module| Box::new(module) as Box<dyn Source>));
+    let registry = Arc::new(Registry::new(load, common).map_err(text)?);
+    let prompter = Prompter::new(helper, settings.pinentry.clone(), settings.dialog_timeout).map_err(text)?;
+
+    let log = Arc::new(Log::default());
+    let asking = Arc::new(Asking { prompter, desk: OnceLock::new(), log: Arc::clone(&log) });
+    let grants = Grants::default();
+    let keeper = Keeper { registry, asking: Arc::clone(&asking), grants, log, source: settings.name };
+    // The object is there before the first message can be.
+    let builder = zbus::connection::Builder::unix_stream(link.into()).p2p().serve_at(KEEPER_PATH, keeper);
+    let connection = builder.build().await.map_err(text)?;
+    let desk = DeskProxy::builder(&connection).path(DESK_PATH).cache_properties(CacheProperties::No);
+    let desk = desk.build().await.map_err(text)?;
+    asking.desk.get_or_init(|| desk);
+    let object = connection.object_server().interface::<_, Keeper>(KEEPER_PATH).await.map_err(text)?;
+
+    let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
+    loop {
+        tokio::select! {
+            () = connection.closed() => break,
+            _ = terminate.recv() => break,
+            () = changed.notified() => {
+                if object.tokens_changed().await.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    // What cannot be logged out in time ends with the process.
+    drop(object.get().await.forget("", "forget").await);
+    Ok(())
+}
+
+fn common(settings: &Settings, changed: Arc<Notify>) -> Common {
+    Common {
+        lives: Lives { idle: settings.idle_timeout, max: settings.max_timeout },
+        module_deadline: settings.module_deadline,
+        dialog_timeout: settings.dialog_timeout,
+        on_hang: Arc::new(|| {
+            tracing::error!("the module does not answer: this keeper ends");
+            tokio::spawn(async {
+                tokio::time::sleep(LAST_WORDS).await;
+                crate::sys::exit_now(HUNG);
+            });
+        }),
+        changed,
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,6 @@
+//! PINs: the memory they live in, how they are asked for, when they are forgotten.
+
+pub mod cache;
+pub mod dialog;
+pub mod secret;
+pub mod unlock;

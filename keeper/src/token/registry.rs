@@ -1,0 +1,139 @@
+//! Which tokens there are: listing, arrival, departure.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wafer_client::keeper::{KeyInfo, TokenInfo};
+
+use super::worker::{Urgency, Worker};
+use super::{Common, Token};
+use crate::card::{CardError, Source};
+
+/// Loads the source; run once, on the source's own thread.
+pub type Load = Box<dyn FnOnce() -> Result<Box<dyn Source>, CardError> + Send>;
+
+enum Place {
+    NotLoaded(Option<Load>),
+    Loaded(Box<dyn Source>),
+}
+
+/// Every token of this keeper.
+pub struct Registry {
+    source: Worker<Place>,
+    tokens: Mutex<BTreeMap<String, Arc<Token>>>,
+    listing: tokio::sync::Mutex<()>,
+    common: Common,
+}
+
+impl Registry {
+    /// Starts the source's thread; the source itself is loaded by the first listing.
+    pub fn new(load: Load, common: Common) -> std::io::Result<Self> {
+        let place = Place::NotLoaded(Some(load));
+        let source = Worker::start("module", place, common.module_deadline, Arc::clone(&common.on_hang))?;
+        Ok(Self { source, tokens: Mutex::default(), listing: tokio::sync::Mutex::default(), common })
+    }
+
+    /// Lists the tokens afresh. Tokens that went are forgotten, new ones get their thread.
+    pub async fn list(&self) -> Result<Vec<TokenInfo>, CardError> {
+        let _one_at_a_time = self.listing.lock().await;
+        let present = self.source.call(Urgency::Queued, |place| loaded(place)?.present()).await?;
+        let gone = self.retain(|id| present.iter().any(|(identity, _)| identity.id == id));
+        for token in gone {
+            self.let_go(&token).await;
+        }
+        let mut listed = Vec::new();
+        for (identity, reader) in present {
+            let token = match self.get(&identity.id) {
+                Some(token) => token,
+                None => {
+                    let wanted = identity.clone();
+                    let open = self.source.call(Urgency::Queued, move |place| loaded(place)?.open(&wanted));
+                    let Ok(card) = open.await else { continue };
+                    let token = Token::new(identity.clone(), reader.clone(), card, self.common.clone());
+                    token.map_err(|error| CardError::Failed(error.to_string()))?
+                }
+            };
+            match token.refresh(reader).await {
+                Ok(info) => {
+                    listed.push(info);
+                    self.tokens().insert(identity.id, token);
+                }
+                Err(CardError::Gone) => self.vanished(&token).await,
+                Err(CardError::Hung) => return Err(CardError::Hung),
+                Err(error) => tracing::warn!(%error, token = identity.label, "the token cannot be read"),
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The token with this id, if it was there at the last look.
+    pub fn get(&self, id: &str) -> Option<Arc<Token>> {
+        self.tokens().get(id).cloned()
+    }
+
+    /// Every token.
+    pub fn all(&self) -> Vec<Arc<Token>> {
+        self.tokens().values().cloned().collect()
+    }
+
+    /// The token by id, looking again once if it is not known.
+    pub async fn find(&self, id: &str) -> Result<Arc<Token>, CardError> {
+        if let Some(token) = self.get(id) {
+            return Ok(token);
+        }
+        self.list().await?;
+        self.get(id).ok_or(CardError::Gone)
+    }
+
+    /// A key by its name, and its token.
+    pub async fn find_key(&self, key: &str) -> Result<(Arc<Token>, KeyInfo), CardError> {
+        let (token, _) = key.split_once('/').ok_or(CardError::NoKey)?;
+        let token = self.find(token).await?;
+        let key = token.key(key).ok_or(CardError::NoKey)?;
+        Ok((token, key))
+    }
+
+    /// A token turned out to be gone: it is forgotten and waferd is told.
+    pub async fn vanished(&self, token: &Arc<Token>) {
+        tracing::info!(token = token.identity.label, "the token is gone");
+        let id = &token.identity.id;
+        let is_this = |known: &Arc<Token>| Arc::ptr_eq(known, token);
+        {
+            let mut tokens = self.tokens();
+            if tokens.get(id).is_some_and(is_this) {
+                tokens.remove(id);
+            }
+        }
+        self.let_go(token).await;
+        self.common.changed.notify_one();
+    }
+
+    async fn let_go(&self, token: &Arc<Token>) {
+        if let Err(error) = token.forget().await {
+            tracing::debug!(%error, token = token.identity.label, "logging out of a token that went");
+        }
+    }
+
+    fn retain(&self, keep: impl Fn(&str) -> bool) -> Vec<Arc<Token>> {
+        let mut tokens = self.tokens();
+        let gone: Vec<_> = tokens.keys().filter(|id| !keep(id)).cloned().collect();
+        gone.iter().filter_map(|id| tokens.remove(id)).collect()
+    }
+
+    fn tokens(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Token>>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn loaded(place: &mut Place) -> Result<&mut Box<dyn Source>, CardError> {
+    if let Place::NotLoaded(load) = place {
+        // A module that failed to load is not tried again: it may have been left half-initialised.
+        let load = load.take().ok_or_else(|| CardError::Failed("the module did not load".to_owned()))?;
+        *place =
+            Place::Loaded(load().inspect_err(|error| tracing::error!(%error, "the module does not load"))?);
+    }
+    match place {
+        Place::Loaded(source) => Ok(source),
+        Place::NotLoaded(_) => Err(CardError::Failed("the module did not load".to_owned())),
+    }
+}
