@@ -88,6 +88,9 @@ const NAMES: &[(ErrorKind, &str)] = &[
     (ErrorKind::Failed, "Failed"),
 ];
 
+/// What a person reads where nobody owns the bus name and no file says how to start its owner.
+const NO_SERVICE: &str = "Wafer's service, waferd, is not running and the bus does not know how to start it.";
+
 impl ErrorKind {
     /// The last part of the D-Bus error name, for example `PinBlocked`.
     pub fn name(self) -> &'static str {
@@ -165,7 +168,11 @@ impl From<zbus::Error> for WaferError {
             return Self::new(ErrorKind::Failed, error.to_string());
         };
         let Some(kind) = ErrorKind::from_dbus_name(name.as_str()) else {
-            return Self::new(ErrorKind::Failed, error.to_string());
+            let message = match name.as_str() {
+                "org.freedesktop.DBus.Error.ServiceUnknown" => NO_SERVICE.to_owned(),
+                _ => error.to_string(),
+            };
+            return Self::new(ErrorKind::Failed, message);
         };
         let body = reply.body();
         match body.deserialize::<(String, HashMap<String, OwnedVariant>)>() {

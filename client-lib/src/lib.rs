@@ -6,8 +6,17 @@
 //! (`org.waferd.Keeper1`, module [`keeper`]) is spoken between `waferd` and its
 //! `wafer-keeper` processes over a socketpair; it may change with every release.
 
+pub mod client;
 pub mod error;
 pub mod keeper;
 pub mod names;
+pub mod options;
+pub mod outcome;
+pub mod proxies;
+pub mod stream;
 
+pub use client::{Client, Progress};
 pub use error::{ErrorKind, WaferError};
+pub use options::{Armor, ContentCipher, Digest, Form, Options};
+pub use outcome::{Decrypted, Encrypted, Inspected, Signed, Signer, Status, Verified};
+pub use stream::{Input, Output};
