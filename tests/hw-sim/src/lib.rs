@@ -1,1 +1,39 @@
-//! (see ARCHITECTURE.md)
+//! Simulated hardware and the end-to-end stories: the real programs, a real bus, a real token (SoftHSM)
+//! and a real PIN dialog, each test with its own of all of them, so that all tests run side by side.
+//!
+//! The tests start the programs that lie beside them (`target/debug/waferd`, `wafer-keeper`, `wafer`,
+//! `libwafer_test_module.so`), or those in the folder `WAFER_BIN_DIR`. `cargo build --workspace` makes them;
+//! `make test` does so first. A test that misses one says which.
+//!
+//! | piece | is |
+//! |---|---|
+//! | [`Bus`] | a private session bus, with a folder for D-Bus activation |
+//! | [`pki`] | a throw-away CA and its identities, made once and kept in `target/` |
+//! | [`SoftHsm`] | a token of its own with alice's (RSA-2048) and bob's (P-256) keys |
+//! | [`TestModule`] | the watched PKCS#11 module in front of it: its diary, and faults on demand |
+//! | [`Person`] | somebody at a terminal, who reads the dialogs of pinentry-curses and types |
+//! | [`Waferd`] | the daemon's process |
+//! | [`Caller`] | a mail program on the bus |
+//! | [`World`] | all of it together |
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+pub mod bus;
+pub mod caller;
+pub mod mail;
+pub mod openssl;
+pub mod person;
+pub mod pki;
+pub mod process;
+pub mod programs;
+mod screen;
+pub mod softhsm;
+pub mod waferd;
+pub mod wait;
+pub mod world;
+
+pub use bus::Bus;
+pub use caller::{Caller, Options, Reply, options};
+pub use person::Person;
+pub use softhsm::{SoftHsm, TestModule};
+pub use waferd::Waferd;
+pub use world::World;

@@ -1,0 +1,225 @@
+//! A throw-away CA, an intermediate and identities, made by the openssl command once and kept in
+//! `target/hw-sim/`, so that hundreds of tests do not each make RSA keys.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::programs::{run, workspace};
+use crate::softhsm;
+
+/// Part of the folder's name: a change of what is made needs a new one.
+const VERSION: u32 = 1;
+
+/// The kind of key an identity has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// RSA with 2048 bits.
+    Rsa2048,
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+}
+
+/// Somebody with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Name of their files, and their key's label on a token.
+    pub name: &'static str,
+    /// What their key is.
+    pub key: Key,
+}
+
+/// On the token `wafer`.
+pub const ALICE: Identity = Identity { name: "alice", key: Key::Rsa2048 };
+/// On the token `wafer`.
+pub const BOB: Identity = Identity { name: "bob", key: Key::P256 };
+/// Has her key in a file, as a program with OpenSSL would.
+pub const CAROL: Identity = Identity { name: "carol", key: Key::Rsa2048 };
+/// Has his key in a file.
+pub const DAVE: Identity = Identity { name: "dave", key: Key::P384 };
+/// On the token `second`.
+pub const ERIN: Identity = Identity { name: "erin", key: Key::Rsa2048 };
+/// Signed her own certificate: nobody has a reason to trust it.
+pub const MALLORY: Identity = Identity { name: "mallory", key: Key::Rsa2048 };
+
+/// Everybody whose certificate comes from the CA.
+pub const ISSUED: [Identity; 5] = [ALICE, BOB, CAROL, DAVE, ERIN];
+
+impl Identity {
+    /// The address in the certificate.
+    pub fn address(self) -> String {
+        format!("{}@example.test", self.name)
+    }
+
+    /// The certificate, PEM.
+    pub fn certificate(self) -> PathBuf {
+        folder().join(format!("{}.pem", self.name))
+    }
+
+    /// The certificate, DER.
+    pub fn certificate_der(self) -> Vec<u8> {
+        fs::read(folder().join(format!("{}.der", self.name))).unwrap()
+    }
+
+    /// The private key, PEM.
+    pub fn private_key(self) -> PathBuf {
+        folder().join(format!("{}.key", self.name))
+    }
+}
+
+/// The root certificate, PEM.
+pub fn root() -> PathBuf {
+    folder().join("root.pem")
+}
+
+/// The intermediate certificate, PEM.
+pub fn intermediate() -> PathBuf {
+    folder().join("intermediate.pem")
+}
+
+/// A folder with nothing but the root: for `trust-folder`.
+pub fn trust_folder() -> PathBuf {
+    folder().join("trust")
+}
+
+/// A folder with everybody's certificate: for `recipients-folder`.
+pub fn recipients_folder() -> PathBuf {
+    folder().join("recipients")
+}
+
+/// The folder of it all; made if it is not there yet.
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let all =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+        let all = all.join("hw-sim");
+        fs::create_dir_all(&all).unwrap();
+        let made = all.join(format!("pki-{VERSION}"));
+        // Tests are processes of their own: the first makes it, the others wait.
+        let lock = File::create(all.join("lock")).unwrap();
+        flock(&lock, FlockOperation::LockExclusive).unwrap();
+        if !made.is_dir() {
+            let work = tempfile::Builder::new().prefix("making-").tempdir_in(&all).unwrap();
+            make(work.path());
+            softhsm::stock(work.path());
+            fs::rename(work.keep(), &made).unwrap();
+        }
+        made
+    })
+}
+
+fn make(folder: &Path) {
+    fs::write(folder.join("openssl.cnf"), EXTENSIONS).unwrap();
+    key(folder, "root", Key::P256);
+    let root =
+        ["-x509", "-days", "3650", "-sha256", "-subj", "/O=Wafer tests/CN=Test Root", "-extensions", "root"];
+    openssl(
+        folder,
+        "none",
+        &[&["req", "-new", "-config", "openssl.cnf", "-key", "root.key", "-out", "root.pem"], &root[..]]
+            .concat(),
+    );
+    issue(folder, "intermediate", Key::P256, "root", "ca");
+    for identity in ISSUED {
+        let section = if identity.key == Key::Rsa2048 { "rsa" } else { "ec" };
+        issue(folder, identity.name, identity.key, "intermediate", section);
+    }
+    key(folder, MALLORY.name, MALLORY.key);
+    let own = ["-x509", "-days", "3650", "-sha256", "-subj", "/CN=mallory", "-extensions", "rsa"];
+    openssl(
+        folder,
+        MALLORY.name,
+        &[&["req", "-new", "-config", "openssl.cnf", "-key", "mallory.key", "-out", "mallory.pem"], &own[..]]
+            .concat(),
+    );
+    openssl(folder, "none", &["x509", "-in", "mallory.pem", "-outform", "DER", "-out", "mallory.der"]);
+    fs::create_dir(folder.join("trust")).unwrap();
+    fs::copy(folder.join("root.pem"), folder.join("trust/root.pem")).unwrap();
+    fs::create_dir(folder.join("recipients")).unwrap();
+    for identity in ISSUED {
+        let file = format!("{}.pem", identity.name);
+        fs::copy(folder.join(&file), folder.join("recipients").join(&file)).unwrap();
+    }
+}
+
+fn issue(folder: &Path, name: &str, kind: Key, issuer: &str, section: &str) {
+    key(folder, name, kind);
+    let (key, request) = (format!("{name}.key"), format!("{name}.csr"));
+    let (certificate, der) = (format!("{name}.pem"), format!("{name}.der"));
+    let subject = format!("/O=Wafer tests/CN={name}");
+    openssl(
+        folder,
+        name,
+        &["req", "-new", "-config", "openssl.cnf", "-key", &key, "-subj", &subject, "-out", &request],
+    );
+    let (ca, ca_key) = (format!("{issuer}.pem"), format!("{issuer}.key"));
+    let sign =
+        ["x509", "-req", "-in", &request, "-CA", &ca, "-CAkey", &ca_key, "-CAcreateserial", "-days", "3600"];
+    let extend = ["-sha256", "-extfile", "openssl.cnf", "-extensions", section, "-out", &certificate];
+    openssl(folder, name, &[&sign[..], &extend[..]].concat());
+    openssl(folder, name, &["x509", "-in", &certificate, "-outform", "DER", "-out", &der]);
+}
+
+fn key(folder: &Path, name: &str, kind: Key) {
+    let file = format!("{name}.key");
+    let options: &[&str] = match kind {
+        Key::Rsa2048 => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+        Key::P256 => &[
+            "-algorithm",
+            "EC",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-pkeyopt",
+            "ec_param_enc:named_curve",
+        ],
+        Key::P384 => &[
+            "-algorithm",
+            "EC",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-384",
+            "-pkeyopt",
+            "ec_param_enc:named_curve",
+        ],
+    };
+    openssl(folder, name, &[&["genpkey", "-out", &file], options].concat());
+}
+
+fn openssl(folder: &Path, name: &str, arguments: &[&str]) {
+    let address = format!("{name}@example.test");
+    run(Command::new("openssl").args(arguments).current_dir(folder).env("ADDRESS", address));
+}
+
+const EXTENSIONS: &str = "\
+[req]
+distinguished_name = name
+[name]
+[root]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+[ca]
+basicConstraints = critical,CA:TRUE,pathlen:0
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+[rsa]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature,nonRepudiation,keyEncipherment
+extendedKeyUsage = emailProtection
+subjectAltName = email:${ENV::ADDRESS}
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+[ec]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature,nonRepudiation,keyAgreement
+extendedKeyUsage = emailProtection
+subjectAltName = email:${ENV::ADDRESS}
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+";

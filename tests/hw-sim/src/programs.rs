@@ -1,0 +1,53 @@
+//! Where the programs lie that a test starts, and how to run one to its end.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// SoftHSM's module.
+const SOFTHSM: [&str; 3] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib64/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+];
+
+/// The folder of the built programs: `WAFER_BIN_DIR`, or the one above the test's own (`target/debug/deps`).
+pub fn folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("WAFER_BIN_DIR") {
+        let folder = PathBuf::from(folder);
+        // nextest runs a test in its package's folder; a relative path is meant from the workspace's.
+        return if folder.is_absolute() { folder } else { workspace().join(folder) };
+    }
+    let test = std::env::current_exe().expect("the test's own path");
+    test.parent().and_then(Path::parent).expect("target/debug/deps/TEST").to_owned()
+}
+
+/// The checkout's root.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/hw-sim").to_owned()
+}
+
+/// The path of a built program or library; fails with what to do if it is missing.
+pub fn program(name: &str) -> PathBuf {
+    let path = folder().join(name);
+    assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
+    path
+}
+
+/// SoftHSM's library.
+pub fn softhsm() -> PathBuf {
+    let found = SOFTHSM.iter().map(PathBuf::from).find(|path| path.is_file());
+    found.expect("SoftHSM is missing: install softhsm2")
+}
+
+/// Runs a command to its end and gives what it printed; fails if the command does.
+pub fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}

@@ -1,0 +1,220 @@
+//! The daemon's process.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+use wafer_client::names::BUS_NAME;
+
+use crate::pki;
+use crate::process::Process;
+use crate::programs::{folder, program, softhsm};
+use crate::softhsm::{SoftHsm, TestModule};
+use crate::wait;
+
+/// A settings file for waferd, as text that grows.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    top: String,
+    pin: String,
+    modules: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Settings {
+    /// With the test PKI's folders, pinentry-curses, and no module.
+    pub fn new() -> Self {
+        let mut settings = Self { top: String::new(), pin: String::new(), modules: String::new() };
+        settings.set("trust-folder", &pki::trust_folder().display().to_string());
+        settings.set("recipients-folder", &pki::recipients_folder().display().to_string());
+        settings.set("pinentry", "/usr/bin/pinentry-curses");
+        settings
+    }
+
+    /// Sets a text at the top of the file.
+    pub fn set(&mut self, key: &str, value: &str) {
+        writeln!(self.top, "{key} = {value:?}").unwrap();
+    }
+
+    /// Sets a number at the top of the file.
+    pub fn set_number(&mut self, key: &str, value: u32) {
+        writeln!(self.top, "{key} = {value}").unwrap();
+    }
+
+    /// Sets a number in the table `[pin]`.
+    pub fn set_pin(&mut self, key: &str, value: u32) {
+        writeln!(self.pin, "{key} = {value}").unwrap();
+    }
+
+    /// Adds SoftHSM itself, with the token of `hsm`.
+    pub fn add_softhsm(&mut self, name: &str, hsm: &SoftHsm) {
+        let environment = [("SOFTHSM2_CONF", hsm.configuration().display().to_string())];
+        self.add(name, &softhsm(), &[hsm.state()], &environment);
+    }
+
+    /// Adds the watched module in front of the token of `hsm`.
+    pub fn add_test_module(&mut self, name: &str, hsm: &SoftHsm, module: &TestModule) {
+        let mut environment = module.environment();
+        environment.push(("SOFTHSM2_CONF", hsm.configuration().display().to_string()));
+        self.add(name, &TestModule::library(), &[hsm.state(), module.state()], &environment);
+    }
+
+    fn add(&mut self, name: &str, path: &Path, state: &[PathBuf], environment: &[(&str, String)]) {
+        let state: Vec<String> =
+            state.iter().map(|path| format!("{:?}", path.display().to_string())).collect();
+        let environment: Vec<String> =
+            environment.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
+        write!(
+            self.modules,
+            "[[module]]\nname = {name:?}\npath = {:?}\nstate = [{}]\nenvironment = {{ {} }}\n",
+            path.display().to_string(),
+            state.join(", "),
+            environment.join(", ")
+        )
+        .unwrap();
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> String {
+        format!("{}[pin]\n{}{}", self.top, self.pin, self.modules)
+    }
+}
+
+/// A running waferd with folders of its own. It ends with the value; if the test fails, its log is printed.
+#[derive(Debug)]
+pub struct Waferd {
+    folder: TempDir,
+    address: String,
+    child: Child,
+}
+
+impl Waferd {
+    /// Starts it on the bus at `address`, with `settings`; returns when it has its name there.
+    pub async fn start(address: &str, settings: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("waferd-").tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("run")).unwrap();
+        std::fs::write(folder.path().join("waferd.toml"), settings).unwrap();
+        let child = command(folder.path(), address, &[]).spawn().unwrap();
+        let waferd = Self { folder, address: address.to_owned(), child };
+        waferd.is_there().await;
+        waferd
+    }
+
+    /// A line for `Exec=` that starts it with `settings` in `folder`.
+    pub fn command_line(folder: &Path, address: &str, settings: &str) -> String {
+        std::fs::create_dir_all(folder.join("run")).unwrap();
+        std::fs::write(folder.join("waferd.toml"), settings).unwrap();
+        let script = folder.join("start");
+        let command = command(folder, address, &[]);
+        let mut text = String::from("#!/bin/sh\nexec env -i");
+        for (name, value) in command.get_envs() {
+            write!(text, " {}='{}'", name.display(), value.unwrap_or_default().display()).unwrap();
+        }
+        writeln!(text, " {} 2>>{}/log", program("waferd").display(), folder.display()).unwrap();
+        std::fs::write(&script, text).unwrap();
+        format!("/bin/sh {}", script.display())
+    }
+
+    async fn is_there(&self) {
+        let bus = zbus::connection::Builder::address(self.address.as_str()).build().await.unwrap();
+        let bus = zbus::fdo::DBusProxy::new(&bus).await.unwrap();
+        let name = zbus::names::BusName::try_from(BUS_NAME).unwrap();
+        let end = std::time::Instant::now() + wait::LONG;
+        while !bus.name_has_owner(name.clone()).await.unwrap() {
+            assert!(self.process().runs(), "waferd ended at its start:\n{}", self.log());
+            assert!(std::time::Instant::now() < end, "waferd never took its name:\n{}", self.log());
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
+    /// Its keepers: those that serve a module, not their prompt helpers.
+    pub fn keepers(&self) -> Vec<Process> {
+        let keeper =
+            |process: &Process| process.command_line().is_some_and(|line| line.contains(" pkcs11 --module "));
+        self.process().descendants().into_iter().filter(keeper).collect()
+    }
+
+    /// The pinentry processes below it.
+    pub fn pinentries(&self) -> Vec<Process> {
+        let pinentry = |process: &Process| process.name().is_some_and(|name| name.starts_with("pinentry"));
+        self.process().descendants().into_iter().filter(pinentry).collect()
+    }
+
+    /// What it and its keepers have written to stderr.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// A folder of its own: its `HOME`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends it as a service manager does, and waits.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.process().signal(Signal::TERM);
+        self.child.wait().unwrap()
+    }
+
+    /// Kills it, and waits.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Waferd {
+    fn drop(&mut self) {
+        let keepers = self.process().descendants();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        keepers.into_iter().for_each(Process::kill);
+        if std::thread::panicking() {
+            eprintln!("--- waferd's log\n{}---", self.log());
+        }
+    }
+}
+
+/// waferd with nothing of the test's own environment.
+pub(crate) fn command(home: &Path, address: &str, more: &[(&str, &str)]) -> Command {
+    let log: OwnedFd = File::options().create(true).append(true).open(home.join("log")).unwrap().into();
+    let mut command = Command::new(program("waferd"));
+    command.env_clear().envs(environment(home, address)).envs(more.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command
+}
+
+/// The environment of a program that belongs to this test's world.
+pub(crate) fn environment(home: &Path, address: &str) -> Vec<(String, String)> {
+    let path = |name: &str| home.join(name).display().to_string();
+    // Coverage and the like of the test itself are not the daemon's business; its log level is.
+    let level =
+        std::env::var("WAFER_TEST_LOG_LEVEL").unwrap_or_else(|_| "info,zbus=warn,tracing=warn".to_owned());
+    [
+        ("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", folder().display())),
+        ("HOME", home.display().to_string()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("XDG_RUNTIME_DIR", path("run")),
+        ("XDG_CONFIG_HOME", path("config")),
+        ("XDG_DATA_HOME", path("data")),
+        ("DBUS_SESSION_BUS_ADDRESS", address.to_owned()),
+        ("WAFERD_CONFIG", path("waferd.toml")),
+        ("RUST_LOG", level),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
