@@ -1,11 +1,20 @@
 //! Decrypting (RFC 5652 section 6, RFC 5083).
 
-use std::io::Write;
+use std::io::{Read, Write};
 
+use der::{Decode, Encode};
+use x509_cert::certificate::{Certificate, TbsCertificate};
+use x509_cert::ext::pkix::SubjectKeyIdentifier;
 use zeroize::Zeroizing;
 
 use crate::algorithm::{Container, ContentCipher, DigestAlgorithm};
-use crate::error::Result;
+use crate::cms::enveloped_read::{self, Body, ContentKey, Header, Proof, Proved};
+use crate::crypto::hash;
+use crate::error::{Error, Result};
+use crate::mime::head::Head;
+use crate::mime::message::open_cms;
+use crate::mime::output::Joined;
+use crate::mime::unwrapped;
 use crate::source::Source;
 
 /// Names the certificate a recipient info is for (RFC 5652 section 6.2).
@@ -26,8 +35,17 @@ pub enum RecipientId {
 
 impl RecipientId {
     /// Whether `certificate` (DER) is the one meant. Certificates that do not parse never match.
-    pub fn matches(&self, _certificate: &[u8]) -> bool {
-        unimplemented!()
+    pub fn matches(&self, certificate: &[u8]) -> bool {
+        let Ok(certificate) = Certificate::from_der(certificate) else { return false };
+        let fields = certificate.tbs_certificate();
+        match self {
+            Self::IssuerAndSerial { issuer, serial } => {
+                fields.serial_number().as_bytes() == serial
+                    && fields.issuer().to_der().is_ok_and(|known| known == *issuer)
+            }
+            Self::KeyIdentifier(identifier) => key_identifier(fields) == *identifier,
+            Self::Other => false,
+        }
     }
 }
 
@@ -63,7 +81,7 @@ pub enum Request {
 }
 
 /// One recipient info of the message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
     /// For which certificate.
     pub id: RecipientId,
@@ -75,14 +93,22 @@ pub struct Recipient {
 
 /// An encrypted message whose recipient infos have been read.
 #[derive(Debug)]
-pub struct Sealed {}
+pub struct Sealed {
+    container: Container,
+    /// The message's head, for mail.
+    head: Option<Head>,
+    header: Header,
+    cipher: ContentCipher,
+}
 
 /// Reads `source` up to the encrypted content and lists the recipients.
 ///
 /// # Errors
-/// [`crate::Error::Malformed`], [`crate::Error::UnsupportedAlgorithm`] (content cipher), [`crate::Error::Limit`].
-pub fn open(_source: &mut dyn Source, _container: Container) -> Result<Sealed> {
-    unimplemented!()
+/// [`Error::Malformed`], [`Error::UnsupportedAlgorithm`] (content cipher), [`Error::Limit`].
+pub fn open(source: &mut dyn Source, container: Container) -> Result<Sealed> {
+    let (head, header, _) = open_body(source, container).map_err(unwrapped)?;
+    let cipher = header.cipher()?;
+    Ok(Sealed { container, head, header, cipher })
 }
 
 /// What is known of a message once it has been decrypted.
@@ -99,12 +125,12 @@ pub struct Opened {
 impl Sealed {
     /// The recipient infos in the message's order.
     pub fn recipients(&self) -> &[Recipient] {
-        unimplemented!()
+        &self.header.recipients
     }
 
     /// Content cipher.
     pub fn cipher(&self) -> ContentCipher {
-        unimplemented!()
+        self.cipher
     }
 
     /// Proves the whole message with `secret` (the private key's answer to the request of recipient
@@ -114,14 +140,62 @@ impl Sealed {
     /// non-MIME headers if there are any.
     ///
     /// # Errors
-    /// [`crate::Error::Decryption`] for every cryptographic reason, in the same course; nothing was written.
+    /// [`Error::Decryption`] for every cryptographic reason, in the same course; nothing was written.
     pub fn decrypt(
         &self,
-        _index: usize,
-        _secret: Zeroizing<Vec<u8>>,
-        _source: &mut dyn Source,
-        _out: &mut dyn Write,
+        index: usize,
+        secret: Zeroizing<Vec<u8>>,
+        source: &mut dyn Source,
+        out: &mut dyn Write,
     ) -> Result<Opened> {
-        unimplemented!()
+        if index >= self.header.recipients.len() {
+            return Err(Error::Decryption);
+        }
+        let key = self.header.content_key(index, &secret)?;
+        let proof = self.prove(&key, source).map_err(unwrapped)?;
+        let mut joined = Joined::new(self.head.as_ref(), out);
+        let decrypted = self
+            .reopen(source)
+            .and_then(|body| body.decrypt(&self.header, &key, &proof, &mut joined))
+            .and_then(|_| joined.finish());
+        let length = decrypted.map_err(unwrapped)?;
+        Ok(Opened { cipher: self.cipher, authenticated: self.header.authenticated, length })
+    }
+
+    /// The first pass; attributes behind the content make it two.
+    fn prove(&self, key: &ContentKey, source: &mut dyn Source) -> Result<Proof> {
+        let first = match self.reopen(source)?.prove(&self.header, key, None)? {
+            Proved::Yes(proof) => return Ok(proof),
+            Proved::Again(first) => first,
+        };
+        match self.reopen(source)?.prove(&self.header, key, Some(&first))? {
+            Proved::Yes(proof) => Ok(proof),
+            Proved::Again(_) => Err(Error::Changed),
+        }
+    }
+
+    /// Opens the message again, if it is still the same up to the encrypted content.
+    fn reopen<'a>(&self, source: &'a mut dyn Source) -> Result<Body<Box<dyn Read + 'a>>> {
+        let (head, header, body) = open_body(source, self.container)?;
+        if head == self.head && header == self.header { Ok(body) } else { Err(Error::Changed) }
+    }
+}
+
+type OpenedBody<'a> = (Option<Head>, Header, Body<Box<dyn Read + 'a>>);
+
+fn open_body(source: &mut dyn Source, container: Container) -> Result<OpenedBody<'_>> {
+    let (head, input) = open_cms(source, container, "an encrypted one")?;
+    let (header, body) = enveloped_read::open(input)?;
+    Ok((head, header, body))
+}
+
+/// The certificate's SubjectKeyIdentifier, or what RFC 5280 section 4.2.1.2 (method 1) would make it.
+fn key_identifier(fields: &TbsCertificate) -> Vec<u8> {
+    match fields.get_extension::<SubjectKeyIdentifier>() {
+        Ok(Some((_, identifier))) => identifier.0.as_bytes().to_vec(),
+        _ => hash::digest(
+            DigestAlgorithm::Sha1,
+            fields.subject_public_key_info().subject_public_key.raw_bytes(),
+        ),
     }
 }

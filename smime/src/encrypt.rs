@@ -1,9 +1,14 @@
 //! Encrypting (RFC 8551 section 3.3 and 3.4, RFC 5652 section 6, RFC 5083, RFC 5753).
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use crate::algorithm::{Container, ContentCipher};
-use crate::error::Result;
+use crate::algorithm::{Armor, Container, ContentCipher};
+use crate::cms::enveloped_write::{Recipients, Writer};
+use crate::error::{Error, Result};
+use crate::mime::armor::Encoder;
+use crate::mime::base64_write::Base64Writer;
+use crate::mime::message::Message;
+use crate::mime::{input_error, output, output_error, pump, unwrapped};
 use crate::source::Source;
 
 /// To whom to encrypt and how.
@@ -22,6 +27,67 @@ pub struct Options {
 ///
 /// # Errors
 /// [`crate::Error::Certificate`] names the recipient that cannot be encrypted to; nothing was written then.
-pub fn encrypt(_source: &mut dyn Source, _options: &Options, _out: &mut dyn Write) -> Result<()> {
-    unimplemented!()
+pub fn encrypt(source: &mut dyn Source, options: &Options, out: &mut dyn Write) -> Result<()> {
+    let recipients = Recipients::new(&options.recipients)?;
+    let written = match options.container {
+        Container::Mail => encrypt_mail(source, options.cipher, &recipients, out),
+        Container::Cms(armor) => encrypt_bytes(source, options.cipher, &recipients, armor, out),
+    };
+    written.and_then(|()| out.flush().map_err(Error::Output)).map_err(unwrapped)
+}
+
+fn encrypt_mail(
+    source: &mut dyn Source,
+    cipher: ContentCipher,
+    recipients: &Recipients,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let message = Message::open(source)?;
+    let head = output::cms_head(&message.head, smime_type(cipher));
+    let lines = Base64Writer::new(WithHead { head, out }, output::COLUMNS);
+    let mut writer = Writer::new(cipher, recipients, None, lines)?;
+    message.entity(&mut |bytes| writer.write_all(bytes).map_err(output_error))?;
+    writer.finish()?.finish().map(drop)
+}
+
+fn encrypt_bytes(
+    source: &mut dyn Source,
+    cipher: ContentCipher,
+    recipients: &Recipients,
+    armor: Armor,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let length = source.length();
+    let mut input = source.open().map_err(input_error)?;
+    let mut writer = Writer::new(cipher, recipients, length, Encoder::new(armor, out)?)?;
+    pump(&mut input, &mut |bytes| writer.write_all(bytes).map_err(output_error))?;
+    writer.finish()?.finish()
+}
+
+/// RFC 8551 section 3.2.2.
+fn smime_type(cipher: ContentCipher) -> &'static str {
+    match cipher {
+        ContentCipher::Aes128Gcm | ContentCipher::Aes192Gcm | ContentCipher::Aes256Gcm => {
+            "authEnveloped-data"
+        }
+        ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc => "enveloped-data",
+    }
+}
+
+/// Writes a head in front of the first byte: nothing at all is written if the recipients fail.
+struct WithHead<'a> {
+    head: Vec<u8>,
+    out: &'a mut dyn Write,
+}
+
+impl Write for WithHead<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let head = std::mem::take(&mut self.head);
+        self.out.write_all(&head)?;
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }

@@ -21,6 +21,7 @@ pub mod decrypt;
 pub mod encrypt;
 pub mod error;
 pub mod inspect;
+mod mime;
 pub mod sign;
 pub mod source;
 pub mod verify;

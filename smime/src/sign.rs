@@ -3,8 +3,15 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use crate::algorithm::{Container, DigestAlgorithm, SignatureScheme};
-use crate::error::Result;
+use crate::algorithm::{Armor, Container, DigestAlgorithm, SignatureScheme};
+use crate::cms::signed_write::{self, Signature};
+use crate::crypto::hash::{self, Digests, Hashers};
+use crate::error::{Error, Result};
+use crate::mime::armor::Encoder;
+use crate::mime::base64_write::Base64Writer;
+use crate::mime::head::Head;
+use crate::mime::message::{Message, is_binary};
+use crate::mime::{input_error, output, output_error, pump, unwrapped};
 use crate::source::Source;
 
 /// How the signature is joined to what it signs.
@@ -49,29 +56,182 @@ pub struct Request {
 
 /// A message that has been read and hashed, and waits for its signature.
 #[derive(Debug)]
-pub struct Prepared {}
+pub struct Prepared {
+    options: Options,
+    /// The message's head, for mail.
+    head: Option<Head>,
+    content: Content,
+    /// DER of the signed attributes.
+    attributes: Vec<u8>,
+    request: Request,
+}
 
 /// Reads `source` once and makes everything ready up to the signature.
 ///
 /// # Errors
-/// [`crate::Error::Input`], [`crate::Error::Malformed`] (not MIME), [`crate::Error::Certificate`].
-pub fn prepare(_source: &mut dyn Source, _options: &Options) -> Result<Prepared> {
-    unimplemented!()
+/// [`Error::Input`], [`Error::Malformed`] (not MIME), [`Error::Certificate`],
+/// [`Error::UnsupportedAlgorithm`] (a digest that is only read).
+pub fn prepare(source: &mut dyn Source, options: &Options) -> Result<Prepared> {
+    if options.digest == DigestAlgorithm::Sha1 {
+        return Err(Error::UnsupportedAlgorithm("SHA-1 for new signatures".to_owned()));
+    }
+    signed_write::check_certificate(&options.certificate, options.scheme)?;
+    let (head, content) = match options.container {
+        Container::Mail => hash_mail(source, options)?,
+        Container::Cms(_) => (None, hash_bytes(source, options.digest)?),
+    };
+    let attributes =
+        signed_write::signed_attributes(&content.digest, options.signing_time, &options.certificate)?;
+    let request = Request {
+        scheme: options.scheme,
+        digest_algorithm: options.digest,
+        digest: hash::digest(options.digest, &attributes),
+    };
+    Ok(Prepared { options: options.clone(), head, content, attributes, request })
 }
 
 impl Prepared {
     /// What the private key is asked for.
     pub fn request(&self) -> &Request {
-        unimplemented!()
+        &self.request
     }
 
     /// Checks `signature` (ECDSA: DER Ecdsa-Sig-Value) against the certificate, then reads `source`
-    /// again and writes the signed message.
+    /// again and writes the signed message. A bare detached signature needs no second reading.
     ///
     /// # Errors
-    /// [`crate::Error::Crypto`] if the signature is wrong: nothing was written then.
-    /// [`crate::Error::Changed`] if the second reading gave other bytes.
-    pub fn write(self, _signature: &[u8], _source: &mut dyn Source, _out: &mut dyn Write) -> Result<()> {
-        unimplemented!()
+    /// [`Error::Crypto`] if the signature is wrong: nothing was written then.
+    /// [`Error::Changed`] if the second reading gave other bytes.
+    pub fn write(self, signature: &[u8], source: &mut dyn Source, out: &mut dyn Write) -> Result<()> {
+        let signature = Signature {
+            digest: self.options.digest,
+            scheme: self.options.scheme,
+            certificate: &self.options.certificate,
+            chain: &self.options.chain,
+            attributes: &self.attributes,
+            signature,
+        };
+        signature.check()?;
+        let written = match (self.options.container, self.options.form) {
+            (Container::Mail, Form::Clear) => self.write_clear(&signature, source, out),
+            (Container::Mail, Form::Opaque) => self.write_opaque(&signature, source, out),
+            (Container::Cms(armor), Form::Clear) => write_detached(&signature, armor, out),
+            (Container::Cms(armor), Form::Opaque) => self.write_attached(&signature, armor, source, out),
+        };
+        written.and_then(|()| out.flush().map_err(Error::Output)).map_err(unwrapped)
     }
+
+    fn write_clear(
+        &self,
+        signature: &Signature<'_>,
+        source: &mut dyn Source,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let signed = signature.detached()?;
+        let boundary = output::boundary()?;
+        let message = self.reopen(source)?;
+        write(out, &output::clear_head(&message.head, self.options.digest, &boundary))?;
+        let mut hashers = Hashers::new(&[self.options.digest]);
+        let length = message.entity(&mut |bytes| {
+            hashers.update(bytes);
+            write(out, bytes)
+        })?;
+        self.content.expect(&hashers.finish(), length, self.options.digest)?;
+        write(out, output::signature_head(&boundary).as_bytes())?;
+        let mut lines = Base64Writer::new(&mut *out, output::COLUMNS);
+        write(&mut lines, &signed)?;
+        lines.finish()?;
+        write(out, output::clear_end(&boundary).as_bytes())
+    }
+
+    fn write_opaque(
+        &self,
+        signature: &Signature<'_>,
+        source: &mut dyn Source,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let message = self.reopen(source)?;
+        write(out, &output::cms_head(&message.head, "signed-data"))?;
+        let lines = Base64Writer::new(out, output::COLUMNS);
+        let mut writer = signature.opaque(Some(self.content.length), lines)?;
+        let length = message.entity(&mut |bytes| write(&mut writer, bytes))?;
+        let (lines, digests) = writer.finish()?;
+        self.content.expect(&digests, length, self.options.digest)?;
+        lines.finish().map(drop)
+    }
+
+    fn write_attached(
+        &self,
+        signature: &Signature<'_>,
+        armor: Armor,
+        source: &mut dyn Source,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let mut writer = signature.opaque(Some(self.content.length), Encoder::new(armor, out)?)?;
+        let mut input = source.open().map_err(input_error)?;
+        let length = pump(&mut input, &mut |bytes| write(&mut writer, bytes))?;
+        let (encoder, digests) = writer.finish()?;
+        self.content.expect(&digests, length, self.options.digest)?;
+        encoder.finish()
+    }
+
+    /// Opens the message for the second reading.
+    fn reopen<'a>(&self, source: &'a mut dyn Source) -> Result<Message<'a>> {
+        let message = Message::open(source)?;
+        if self.head.as_ref() == Some(&message.head) { Ok(message) } else { Err(Error::Changed) }
+    }
+}
+
+/// What the first reading found.
+#[derive(Debug)]
+struct Content {
+    digest: Vec<u8>,
+    length: u64,
+}
+
+impl Content {
+    fn new(digests: &Digests, length: u64, algorithm: DigestAlgorithm) -> Self {
+        Self { digest: digests.of(algorithm).unwrap_or_default().to_vec(), length }
+    }
+
+    /// Holds a second reading against the first.
+    fn expect(&self, digests: &Digests, length: u64, algorithm: DigestAlgorithm) -> Result<()> {
+        let same = length == self.length && digests.of(algorithm) == Some(self.digest.as_slice());
+        if same { Ok(()) } else { Err(Error::Changed) }
+    }
+}
+
+fn hash_mail(source: &mut dyn Source, options: &Options) -> Result<(Option<Head>, Content)> {
+    let message = Message::open(source)?;
+    if options.form == Form::Clear && is_binary(&message.head) {
+        let reason = "a binary body cannot be clear-signed; encode it in base64, or sign opaquely";
+        return Err(Error::Malformed(reason.to_owned()));
+    }
+    let head = message.head.clone();
+    let mut hashers = Hashers::new(&[options.digest]);
+    let length = message.entity(&mut |bytes| {
+        hashers.update(bytes);
+        Ok(())
+    })?;
+    Ok((Some(head), Content::new(&hashers.finish(), length, options.digest)))
+}
+
+fn hash_bytes(source: &mut dyn Source, algorithm: DigestAlgorithm) -> Result<Content> {
+    let mut hashers = Hashers::new(&[algorithm]);
+    let mut input = source.open().map_err(input_error)?;
+    let length = pump(&mut input, &mut |bytes| {
+        hashers.update(bytes);
+        Ok(())
+    })?;
+    Ok(Content::new(&hashers.finish(), length, algorithm))
+}
+
+fn write_detached(signature: &Signature<'_>, armor: Armor, out: &mut dyn Write) -> Result<()> {
+    let mut encoder = Encoder::new(armor, out)?;
+    write(&mut encoder, &signature.detached()?)?;
+    encoder.finish()
+}
+
+fn write(out: &mut dyn Write, bytes: &[u8]) -> Result<()> {
+    out.write_all(bytes).map_err(output_error)
 }

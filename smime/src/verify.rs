@@ -1,10 +1,20 @@
 //! Verifying (RFC 5652 section 5.6, RFC 8551 section 3.5).
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::SystemTime;
 
 use crate::algorithm::{Container, DigestAlgorithm, SignatureScheme};
-use crate::error::Result;
+use crate::cms::signed_read::{self, SignedData};
+use crate::cms::signed_verify::{self, digests_needed};
+use crate::crypto::hash::{Digests, Hashers};
+use crate::error::{Error, Result};
+use crate::mime::address::senders;
+use crate::mime::canonical::Canonical;
+use crate::mime::head::Head;
+use crate::mime::kind::Kind;
+use crate::mime::message::{Message, open_cms, signature};
+use crate::mime::multipart::split;
+use crate::mime::{input_error, output_error, pump, unwrapped};
 use crate::source::Source;
 
 /// What the signature itself says; whether the signer is to be trusted is another question.
@@ -67,14 +77,233 @@ pub enum Content<'a> {
 /// If `out` is given, the signed content (for mail: the entity exactly as it was signed) is written to
 /// it once the structure has been read to its end.
 ///
+/// Clear-signed mail is hashed, and handed out, with every line end as CRLF.
+///
 /// # Errors
-/// [`crate::Error::Malformed`] if this is no signed message.
+/// [`Error::Malformed`] if this is no signed message; [`Error::Changed`] if the content
+/// differs in the reading that writes it.
 pub fn verify(
-    _source: &mut dyn Source,
-    _content: Content<'_>,
-    _container: Container,
-    _certificates: &[Vec<u8>],
-    _out: Option<&mut dyn Write>,
+    source: &mut dyn Source,
+    content: Content<'_>,
+    container: Container,
+    certificates: &[Vec<u8>],
+    out: Option<&mut dyn Write>,
 ) -> Result<Verified> {
-    unimplemented!()
+    if let Some((head, boundary, micalg)) = clear_signed(source, container)? {
+        return Clear { head, boundary }.verify(source, &micalg, certificates, out).map_err(unwrapped);
+    }
+    let (head, signed) = read_object(source, container, &mut io::sink()).map_err(unwrapped)?;
+    let from = head.as_ref().map(senders).unwrap_or_default();
+    match content {
+        Content::Detached(_) if signed.attached => {
+            Err(Error::Malformed("the signed content is inside, and another was given".to_owned()))
+        }
+        Content::Attached if !signed.attached => {
+            Err(Error::Malformed("the signed content is not inside, and none was given".to_owned()))
+        }
+        Content::Detached(content) => verify_detached(&signed, from, content, certificates, out),
+        Content::Attached => {
+            if let Some(out) = out {
+                write_attached(source, container, head.as_ref(), &signed, out).map_err(unwrapped)?;
+            }
+            Ok(verdict(&signed, &signed.digests, signed.content_length, from, certificates))
+        }
+    }
+}
+
+/// A `multipart/signed` message.
+struct Clear {
+    head: Head,
+    boundary: String,
+}
+
+/// What one reading of a [`Clear`] found.
+struct Reading {
+    digests: Digests,
+    length: u64,
+    signature: Vec<u8>,
+}
+
+/// Head, boundary and announced digests of mail that is clear-signed.
+type ClearSigned = Option<(Head, String, Vec<DigestAlgorithm>)>;
+
+fn clear_signed(source: &mut dyn Source, container: Container) -> Result<ClearSigned> {
+    if let Container::Cms(_) = container {
+        return Ok(None);
+    }
+    let message = Message::open(source)?;
+    Ok(match Kind::of(&message.head)? {
+        Kind::Clear { boundary, micalg } => Some((message.head, boundary, micalg)),
+        Kind::Cms(_) | Kind::Plain => None,
+    })
+}
+
+impl Clear {
+    /// Hashes as `micalg` says, and once more if the signers need another digest.
+    fn verify(
+        &self,
+        source: &mut dyn Source,
+        micalg: &[DigestAlgorithm],
+        certificates: &[Vec<u8>],
+        out: Option<&mut dyn Write>,
+    ) -> Result<Verified> {
+        let guess = if micalg.is_empty() { &[DigestAlgorithm::Sha256] } else { micalg };
+        let mut reading = self.read(source, guess, None)?;
+        let signed = read_signature(&reading.signature)?;
+        let needed = digests_needed(&signed);
+        if needed.iter().any(|algorithm| reading.digests.of(*algorithm).is_none()) {
+            let all = [guess, &needed].concat();
+            let again = self.read(source, &all, None)?;
+            reading.expect(&again)?;
+            reading = again;
+        }
+        if let Some(out) = out {
+            // One digest is enough to know the content again; the signers' own, if they have any.
+            let algorithms = if needed.is_empty() { guess } else { &needed };
+            reading.expect(&self.read(source, algorithms, Some(out))?)?;
+        }
+        Ok(verdict(&signed, &reading.digests, reading.length, senders(&self.head), certificates))
+    }
+
+    /// One reading; the signed entity goes to `out` in canonical form, as it is hashed.
+    fn read(
+        &self,
+        source: &mut dyn Source,
+        algorithms: &[DigestAlgorithm],
+        mut out: Option<&mut dyn Write>,
+    ) -> Result<Reading> {
+        let message = Message::open(source)?;
+        if message.head != self.head {
+            return Err(Error::Changed);
+        }
+        let mut hashers = Hashers::new(algorithms);
+        let mut canonical = Canonical::default();
+        let mut length = 0;
+        let part = split(&mut message.into_body(), &self.boundary, &mut |bytes| {
+            canonical.feed(bytes, &mut |bytes| {
+                hashers.update(bytes);
+                length += bytes.len() as u64;
+                out.as_mut().map_or(Ok(()), |out| out.write_all(bytes)).map_err(output_error)
+            })
+        })?;
+        flush(out)?;
+        Ok(Reading { digests: hashers.finish(), length, signature: signature(part)? })
+    }
+}
+
+impl Reading {
+    /// Holds a later reading against this one.
+    fn expect(&self, later: &Self) -> Result<()> {
+        let same = self.length == later.length && self.signature == later.signature;
+        if same && same_digests(&self.digests, &later.digests) { Ok(()) } else { Err(Error::Changed) }
+    }
+}
+
+/// The SignedData of a detached signature.
+fn read_signature(signature: &[u8]) -> Result<SignedData> {
+    let signed = signed_read::read(signature, &mut io::sink())?;
+    if signed.attached {
+        return Err(Error::Malformed(
+            "a multipart/signed whose signature has a content of its own".to_owned(),
+        ));
+    }
+    with_signers(signed)
+}
+
+/// Reads a bare or mailed CMS object to its end; its content goes to `out`.
+fn read_object(
+    source: &mut dyn Source,
+    container: Container,
+    out: &mut dyn Write,
+) -> Result<(Option<Head>, SignedData)> {
+    let (head, input) = open_cms(source, container, "a signed one")?;
+    let mut out = out;
+    let signed = signed_read::read(input, &mut out)?;
+    Ok((head, with_signers(signed)?))
+}
+
+fn with_signers(signed: SignedData) -> Result<SignedData> {
+    if signed.signers.is_empty() {
+        return Err(Error::Malformed("it holds certificates only, no signature".to_owned()));
+    }
+    Ok(signed)
+}
+
+/// Reads the object again and writes its content.
+fn write_attached(
+    source: &mut dyn Source,
+    container: Container,
+    head: Option<&Head>,
+    signed: &SignedData,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let (again_head, again) = read_object(source, container, out)?;
+    let same = again_head.as_ref() == head && again.content_length == signed.content_length;
+    if !same || !same_digests(&signed.digests, &again.digests) {
+        return Err(Error::Changed);
+    }
+    flush(Some(out))
+}
+
+fn verify_detached(
+    signed: &SignedData,
+    from: Vec<String>,
+    content: &mut dyn Source,
+    certificates: &[Vec<u8>],
+    out: Option<&mut dyn Write>,
+) -> Result<Verified> {
+    let needed = digests_needed(signed);
+    let (digests, length) = hash(content, &needed, None)?;
+    if out.is_some() {
+        let (again, again_length) = hash(content, &needed, out)?;
+        if again_length != length || !same_digests(&digests, &again) {
+            return Err(Error::Changed);
+        }
+    }
+    Ok(verdict(signed, &digests, length, from, certificates))
+}
+
+/// Hashes `content` as it stands, and passes it on to `out`.
+fn hash(
+    content: &mut dyn Source,
+    algorithms: &[DigestAlgorithm],
+    mut out: Option<&mut dyn Write>,
+) -> Result<(Digests, u64)> {
+    let mut hashers = Hashers::new(algorithms);
+    let mut input = content.open().map_err(input_error)?;
+    let length = pump(&mut input, &mut |bytes| {
+        hashers.update(bytes);
+        out.as_mut().map_or(Ok(()), |out| out.write_all(bytes)).map_err(output_error)
+    })?;
+    flush(out)?;
+    Ok((hashers.finish(), length))
+}
+
+fn verdict(
+    signed: &SignedData,
+    digests: &Digests,
+    content_length: u64,
+    from: Vec<String>,
+    certificates: &[Vec<u8>],
+) -> Verified {
+    Verified {
+        signers: signed_verify::verify(signed, digests, certificates),
+        certificates: signed.certificates.clone(),
+        from,
+        content_length,
+    }
+}
+
+/// Whether no digest that both have differs.
+fn same_digests(first: &Digests, second: &Digests) -> bool {
+    [DigestAlgorithm::Sha1, DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512]
+        .into_iter()
+        .all(|algorithm| match (first.of(algorithm), second.of(algorithm)) {
+            (Some(first), Some(second)) => first == second,
+            _ => true,
+        })
+}
+
+fn flush(out: Option<&mut dyn Write>) -> Result<()> {
+    out.map_or(Ok(()), |out| out.flush()).map_err(output_error)
 }

@@ -13,7 +13,7 @@ use crate::decrypt::Recipient;
 use crate::error::Result;
 
 /// Everything in front of the encrypted content.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     /// AuthEnvelopedData rather than EnvelopedData.
     pub(crate) authenticated: bool,

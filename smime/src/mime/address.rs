@@ -1,0 +1,54 @@
+//! The addresses a message says to come from.
+
+use mail_parser::{Address, HeaderName, HeaderValue, MessageParser};
+
+use crate::mime::head::Head;
+
+/// The addresses of all `From` and `Sender` fields, without doubles, their domains in lower case
+/// (RFC 5321 section 2.4: the local part belongs to the domain's own host).
+pub(crate) fn senders(head: &Head) -> Vec<String> {
+    let mut fields: Vec<u8> = head
+        .fields()
+        .filter(|field| field.is("From") || field.is("Sender"))
+        .flat_map(|field| field.raw().iter().copied())
+        .collect();
+    fields.extend_from_slice(b"\r\n");
+    let Some(message) = MessageParser::default().parse_headers(&fields) else { return Vec::new() };
+    let mut senders: Vec<String> = Vec::new();
+    for header in message.headers() {
+        if let (HeaderName::From | HeaderName::Sender, HeaderValue::Address(addresses)) =
+            (&header.name, &header.value)
+        {
+            for sender in listed(addresses) {
+                if !senders.contains(&sender) {
+                    senders.push(sender);
+                }
+            }
+        }
+    }
+    senders
+}
+
+fn listed(addresses: &Address<'_>) -> Vec<String> {
+    addresses.iter().filter_map(|one| one.address()).filter_map(normal).collect()
+}
+
+/// `None` for what is no address.
+fn normal(address: &str) -> Option<String> {
+    let (local, domain) = address.trim().rsplit_once('@')?;
+    (!local.is_empty() && !domain.is_empty()).then(|| format!("{local}@{}", domain.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_every_sender() {
+        let head = "From: =?utf-8?q?=C3=84?= (c) <Anna@Example.ORG>,\n \"x@y\" <b@c.d>\nTo: z@z.z\nSender: b@C.d\nFrom: e@f";
+        let head = Head::read(&mut head.as_bytes()).unwrap();
+        assert_eq!(senders(&head), ["Anna@example.org", "b@c.d", "e@f"]);
+        assert_eq!(senders(&Head::default()), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,65 @@
+//! MIME as S/MIME needs it (RFC 2045, RFC 2046, RFC 5322, RFC 8551 section 3): heads, the
+//! split of a `multipart/signed`, transfer encodings and line ends, all as streams.
+//!
+//! Nothing is ever re-serialised: what was signed is passed on byte for byte.
+
+pub(crate) mod address;
+pub(crate) mod armor;
+pub(crate) mod base64_read;
+pub(crate) mod base64_write;
+pub(crate) mod canonical;
+pub(crate) mod content_type;
+pub(crate) mod head;
+pub(crate) mod kind;
+pub(crate) mod message;
+pub(crate) mod multipart;
+pub(crate) mod output;
+pub(crate) mod quoted_printable;
+
+use std::io::{self, Read};
+
+use crate::error::{Error, Result};
+
+/// Bytes read or written at once.
+pub(crate) const BUFFER: usize = 128 * 1024;
+
+/// Hands all of `input` to `sink`, piece by piece; answers the number of bytes.
+pub(crate) fn pump(input: &mut dyn Read, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+    let mut buffer = vec![0; BUFFER];
+    let mut total = 0;
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(n) => {
+                sink(&buffer[..n])?;
+                total += n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(input_error(error)),
+        }
+    }
+}
+
+/// An engine error on its way through a `Read` or `Write`; [`input_error`] and [`unwrapped`] get it out again.
+pub(crate) fn carried(error: Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// A failed read: the engine's own error if one of our decoders refused, else [`Error::Input`].
+pub(crate) fn input_error(error: io::Error) -> Error {
+    error.downcast::<Error>().unwrap_or_else(Error::Input)
+}
+
+/// A failed write: the engine's own error if one of our encoders refused, else [`Error::Output`].
+pub(crate) fn output_error(error: io::Error) -> Error {
+    error.downcast::<Error>().unwrap_or_else(Error::Output)
+}
+
+/// Takes an engine error out of the [`Error::Input`] or [`Error::Output`] that it was carried in.
+pub(crate) fn unwrapped(error: Error) -> Error {
+    match error {
+        Error::Input(inner) => input_error(inner),
+        Error::Output(inner) => output_error(inner),
+        other => other,
+    }
+}
