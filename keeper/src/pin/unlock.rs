@@ -209,6 +209,9 @@ async fn round(asking: &Asking, token: &Arc<Token>, shown: &Shown, complaint: Op
         round = show(asking, token, shown, flags, complaint) => round,
         () = token.waiting.first_left(shown.number) => Round::Renamed,
     };
+    if matches!(round, Round::Renamed) {
+        asking.prompter.cleared().await;
+    }
     turn.give_back().await;
     round
 }

@@ -36,6 +36,13 @@ impl Prompter {
         self.timeout
     }
 
+    /// Waits until a dialog that was dropped is off the screen and its terminal in order.
+    pub async fn cleared(&self) {
+        if let Err(error) = self.helper.lock().await.stop().await {
+            tracing::warn!(%error, "the prompt helper is gone");
+        }
+    }
+
     /// Starts pinentry at a place. What it shows disappears when the dialog is closed or dropped.
     pub async fn open(&self, screen: &Screen) -> Result<Dialog<'_>, PromptError> {
         let helper = self.helper.lock().await;

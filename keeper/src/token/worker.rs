@@ -172,7 +172,7 @@ mod tests {
             open.send(()).unwrap();
         };
         let (a, b, c, ()) = tokio::join!(blocked, second, urgent, release);
-        (a.unwrap(), b.unwrap(), c.unwrap());
+        a.and(b).and(c).unwrap();
         let order = worker.call(Urgency::Queued, |log| Ok(log.clone())).await.unwrap();
         assert_eq!(order, [1, 2]);
     }

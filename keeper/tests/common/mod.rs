@@ -129,6 +129,17 @@ impl Keeper {
         self.sign_under(grant).await
     }
 
+    /// Signs once, with the person entering the PIN.
+    pub(crate) async fn unlock_by_signing(&self, request: &GrantRequest, person: &Person) {
+        let grant = self.link.grant(request).await.unwrap();
+        let sign = self.sign_under(grant);
+        let mut sign = std::pin::pin!(sign);
+        // The call is on its way before this thread waits for the dialog.
+        tokio::select! { biased; _ = &mut sign => panic!("no dialog"), () = std::future::ready(()) => {} }
+        tokio::task::block_in_place(|| person.enters(token::PIN));
+        sign.await.unwrap();
+    }
+
     pub(crate) async fn sign_under(&self, grant: GrantId) -> Result<Vec<u8>, ErrorKind> {
         let digest = [7; 32];
         let signature: Result<ByteBuf, _> =
@@ -180,4 +191,11 @@ pub(crate) fn kind(error: zbus::Error) -> ErrorKind {
 pub(crate) fn secret_pipe() -> (zbus::OwnedFd, std::fs::File) {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     (zbus::OwnedFd::from(write), std::fs::File::from(read))
+}
+
+/// The next item of a stream that does not end.
+pub(crate) async fn next<S: zbus::export::futures_core::Stream + Unpin>(stream: &mut S) -> S::Item {
+    std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context))
+        .await
+        .expect("a stream that goes on")
 }

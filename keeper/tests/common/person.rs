@@ -85,7 +85,8 @@ impl Person {
     /// Waits for a dialog and cancels it.
     pub(crate) fn cancels(&self) {
         self.reads("<Cancel>");
-        self.types("\x1b");
+        // From the entry by OK to Cancel.
+        self.types("\t\t\r");
     }
 
     /// Whether the terminal echoes what is typed, as it does outside of dialogs.
