@@ -1,1 +1,52 @@
-//! (see ARCHITECTURE.md)
+//! The command a person types. It knows `waferd` only through `wafer-client`.
+//!
+//! What a person reads is written in [`text`]; exit codes are in [`exit`].
+
+pub mod args;
+mod call;
+pub mod exit;
+mod input;
+mod json;
+mod message;
+mod objects;
+mod output;
+mod report;
+mod service;
+mod text;
+
+use std::process::ExitCode;
+
+use wafer_client::{Client, WaferError};
+
+use args::{Arguments, Command};
+use report::Report;
+
+/// Runs one command to its end.
+pub async fn run(arguments: Arguments) -> ExitCode {
+    let report = Report { json: arguments.common.json };
+    match execute(arguments, &report).await {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            report.error(&error);
+            ExitCode::from(exit::code(error.kind))
+        }
+    }
+}
+
+async fn execute(arguments: Arguments, report: &Report) -> Result<u8, WaferError> {
+    let common = arguments.common;
+    let client = Client::connect().await?;
+    match arguments.command {
+        Command::Sign(sign) => message::sign(&client, &common, sign, report).await,
+        Command::Verify(verify) => message::verify(&client, &common, verify, report).await,
+        Command::Encrypt(encrypt) => message::encrypt(&client, &common, encrypt, report).await,
+        Command::Decrypt(decrypt) => message::decrypt(&client, &common, decrypt, report).await,
+        Command::Inspect(inspect) => message::inspect(&client, &common, inspect, report).await,
+        Command::Tokens => service::tokens(&client, report).await,
+        Command::Identities => service::identities(&client, report).await,
+        Command::Lock(token) => service::lock(&client, token.token.as_deref(), report).await,
+        Command::Unlock(token) => service::unlock(&client, &common, token.token.as_deref(), report).await,
+        Command::Status => service::status(&client, report).await,
+        Command::Log => service::log(&client, report).await,
+    }
+}

@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use wafer_client::{Armor, ContentCipher, Digest};
+
+use crate::text;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "wafer", version, about = text::ABOUT, after_help = text::EXIT_CODES)]
+pub struct Arguments {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub struct Common {
+    /// Results and errors as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Never show a dialog: fail where one would be needed.
+    #[arg(long, global = true)]
+    pub non_interactive: bool,
+    /// Give up after this many seconds.
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub deadline: Option<u32>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sign a message.
+    Sign(Sign),
+    /// Check a message's signature.
+    Verify(Verify),
+    /// Encrypt a message.
+    Encrypt(Encrypt),
+    /// Decrypt a message.
+    Decrypt(Decrypt),
+    /// Say what a message is, without any key.
+    Inspect(Inspect),
+    /// List the tokens that are present.
+    Tokens,
+    /// List your certificates with a key on a token.
+    Identities,
+    /// Forget PINs: of one token, or of all.
+    Lock(TokenName),
+    /// Enter a token's PIN now.
+    Unlock(TokenName),
+    /// Say how the service is.
+    Status,
+    /// Show what was done with your keys.
+    Log,
+}
+
+/// A message's way in and out.
+#[derive(Args, Debug)]
+pub struct Streams {
+    /// The message; "-" is standard input.
+    #[arg(default_value = "-")]
+    pub input: PathBuf,
+    /// Where the result goes; "-" is standard output. A file appears, or changes, only on success.
+    #[arg(short, long, default_value = "-", value_name = "FILE")]
+    pub output: PathBuf,
+    /// Bare CMS over exactly these bytes, instead of mail.
+    #[arg(long)]
+    pub cms: bool,
+}
+
+/// `wafer sign`.
+#[derive(Args, Debug)]
+pub struct Sign {
+    /// The streams.
+    #[command(flatten)]
+    pub streams: Streams,
+    /// Put the content inside the signature.
+    #[arg(long)]
+    pub opaque: bool,
+    /// Digest: sha256 (default), sha384, sha512.
+    #[arg(long)]
+    pub digest: Option<Digest>,
+    /// Sign as this address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<String>,
+    /// Sign with this identity: its path, or the beginning of its fingerprint.
+    #[arg(long)]
+    pub identity: Option<String>,
+    /// With --cms, write: der (default), base64, pem.
+    #[arg(long, requires = "cms")]
+    pub armor: Option<Armor>,
+}
+
+/// `wafer verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// The message, or with --cms the signature; "-" is standard input.
+    #[arg(default_value = "-")]
+    pub input: PathBuf,
+    /// Write the signed content here; "-" is standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Bare CMS instead of mail.
+    #[arg(long)]
+    pub cms: bool,
+    /// With --cms: what a detached signature is over.
+    #[arg(long, requires = "cms", value_name = "FILE")]
+    pub content: Option<PathBuf>,
+    /// Compare with this sender instead of the message's.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "cms")]
+    pub from: Option<String>,
+}
+
+/// `wafer encrypt`.
+#[derive(Args, Debug)]
+pub struct Encrypt {
+    /// The streams.
+    #[command(flatten)]
+    pub streams: Streams,
+    /// A recipient's address, or a file with certificates (PEM or DER); repeat for more.
+    #[arg(long, required = true, value_name = "ADDRESS|CERTFILE")]
+    pub to: Vec<String>,
+    /// Cipher: aes256-gcm (default), aes128-gcm, aes256-cbc, aes128-cbc.
+    #[arg(long)]
+    pub cipher: Option<ContentCipher>,
+    /// With --cms, write: der (default), base64, pem.
+    #[arg(long, requires = "cms")]
+    pub armor: Option<Armor>,
+}
+
+/// `wafer decrypt`.
+#[derive(Args, Debug)]
+pub struct Decrypt {
+    /// The streams.
+    #[command(flatten)]
+    pub streams: Streams,
+    /// Decrypt with this identity only: its path, or the beginning of its fingerprint.
+    #[arg(long)]
+    pub identity: Option<String>,
+}
+
+/// `wafer inspect`.
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// The message; "-" is standard input.
+    #[arg(default_value = "-")]
+    pub input: PathBuf,
+}
+
+/// A token by name.
+#[derive(Args, Debug)]
+pub struct TokenName {
+    /// The token's label, serial number or path.
+    pub token: Option<String>,
+}

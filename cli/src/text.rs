@@ -1,0 +1,242 @@
+//! Every sentence that `wafer` itself says. Those of the service (errors, verdicts) are shown as they come.
+//!
+//! Rules: say what happened, to what, and what to do next. Whole sentences with a full stop. No blame, no
+//! jargon where a plain word exists. Names of files and people as they are, addresses in angle brackets.
+
+use std::fmt::Write;
+use std::io;
+use std::path::Path;
+
+use serde_json::Value;
+use wafer_client::proxies::LogLine;
+use wafer_client::{Decrypted, Encrypted, Inspected, Signed, Signer, Verified};
+
+use crate::objects::Object;
+
+/// What the program is, for `--help`.
+pub(crate) const ABOUT: &str = "Sign, verify, encrypt and decrypt mail with the keys on your cards";
+/// The end of `--help`.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes: 0 done, and for verify: valid. 30 the signature is invalid, 31 it cannot be said who signed,
+32 valid but look closer. Failures: 1 general, 2 wrong arguments, 3 input, 4 output, 5 not such a message,
+6 unsupported algorithm, 7 cannot be decrypted, 8 no identity, 9 no certificate of a recipient, 10 no token,
+11 wrong token, 12 card busy, 13 wrong PIN, 14 PIN blocked, 15 token failed, 16 a dialog is needed, 17 no place
+for a dialog, 18 not allowed, 19 too many calls, 20 timed out, 21 wrong settings, 130 cancelled.";
+/// Two interrupts.
+pub(crate) const CANCELLED: &str = "Cancelled.";
+/// `wafer tokens` without any.
+pub(crate) const NO_TOKENS: &str = "No token is present.";
+/// `wafer identities` without any.
+pub(crate) const NO_IDENTITIES: &str = "No token that is present holds a certificate with a key.";
+/// `wafer log` without entries.
+pub(crate) const NO_LOG: &str = "Nothing was done with your keys since the service began.";
+/// `wafer lock`.
+pub(crate) const LOCKED: &str = "Locked: the next use of a key asks for the PIN.";
+/// `wafer unlock`.
+pub(crate) const UNLOCKED: &str = "Unlocked.";
+
+/// A failure.
+pub(crate) fn error(message: &str) -> String {
+    format!("wafer: {message}")
+}
+
+/// An input that cannot be opened.
+pub(crate) fn cannot_read(name: &Path, error: &io::Error) -> String {
+    format!("\"{}\" cannot be read: {error}.", name.display())
+}
+
+/// An output that cannot be made.
+pub(crate) fn cannot_write(name: &Path, error: &io::Error) -> String {
+    format!("\"{}\" cannot be written: {error}.", name.display())
+}
+
+/// A recipient's file without a certificate.
+pub(crate) fn no_certificate_in(name: &str) -> String {
+    format!("\"{name}\" holds no certificate that can be read. Give an address, or a PEM or DER file.")
+}
+
+/// A token or identity that is not there.
+pub(crate) fn nothing_called(name: &str) -> String {
+    format!("Nothing that is present is called \"{name}\". See \"wafer tokens\" and \"wafer identities\".")
+}
+
+/// A name that fits several.
+pub(crate) fn several_called(name: &str) -> String {
+    format!("More than one is called \"{name}\". Give the path that \"--json\" shows.")
+}
+
+/// Work in progress.
+pub(crate) fn progress(done: u64, total: u64) -> String {
+    match done.min(total).saturating_mul(100).checked_div(total) {
+        Some(percent) => format!("{percent} % of {}", size(total)),
+        None => size(done),
+    }
+}
+
+/// A message was signed.
+pub(crate) fn signed(signed: &Signed) -> String {
+    format!("Signed ({}, {}).", signed.scheme, signed.digest)
+}
+
+/// A message was encrypted.
+pub(crate) fn encrypted(encrypted: &Encrypted) -> String {
+    match encrypted.recipients {
+        1 => format!("Encrypted to one recipient ({}).", encrypted.content_cipher),
+        count => format!("Encrypted to {count} recipients ({}).", encrypted.content_cipher),
+    }
+}
+
+/// A message was decrypted.
+pub(crate) fn decrypted(decrypted: &Decrypted) -> String {
+    let warning = match decrypted.authenticated {
+        true => "",
+        false => " Its encryption does not protect against changes on the way.",
+    };
+    format!("Decrypted: {} ({}).{warning}", size(decrypted.length), decrypted.content_cipher)
+}
+
+/// A verdict, with a line for each signer.
+pub(crate) fn verified(verified: &Verified) -> String {
+    let signers = verified.signers.iter().map(signer);
+    std::iter::once(verified.sentence.clone()).chain(signers).collect::<Vec<_>>().join("\n")
+}
+
+/// What a message is.
+pub(crate) fn inspected(inspected: &Inspected) -> String {
+    let mut line = inspected.layer.clone();
+    if let Some(cipher) = &inspected.content_cipher {
+        // Writing into a String cannot fail.
+        let _ = write!(line, ", {cipher}, recipients: {}", inspected.recipients);
+        line += match (inspected.identities.is_empty(), inspected.token_present) {
+            (true, _) => ", none of them is an identity of yours",
+            (false, true) => ", one of your identities opens it",
+            (false, false) => ", one of your identities opens it, but its token is absent",
+        };
+    }
+    line
+}
+
+/// A token on one line.
+pub(crate) fn token(token: &Object) -> String {
+    let tries = match token.text("TriesLeft").as_str() {
+        "low" => ", some PIN tries are used up",
+        "last" => ", ONE PIN try is left",
+        "none" => ", no PIN try is left",
+        _ => "",
+    };
+    let (label, serial) = (token.text("Label"), token.text("Serial"));
+    format!("{label} ({serial}, {}): {}{tries}", token.text("Source"), token.text("PinState"))
+}
+
+/// An identity on one line.
+pub(crate) fn identity(identity: &Object) -> String {
+    let addresses =
+        identity.list("Addresses").iter().map(|address| format!("<{address}>")).collect::<Vec<_>>();
+    let fingerprint: String = identity.text("Fingerprint").chars().take(20).collect();
+    format!(
+        "{fingerprint} {} {} ({}; {}; until {})",
+        addresses.join(" "),
+        identity.text("Subject"),
+        identity.text("KeyKind"),
+        identity.list("Usages").join(", "),
+        date(identity.time("NotAfter")),
+    )
+}
+
+/// The service's state, a line for each value.
+pub(crate) fn status(lines: &[(String, Value)]) -> String {
+    let line = |(name, value): &(String, Value)| match value {
+        Value::String(text) => format!("{name}: {text}"),
+        other => format!("{name}: {other}"),
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// One line of the log.
+pub(crate) fn log_line((time, token, key, event, program, outcome): &LogLine) -> String {
+    let seconds = i64::try_from(time / 1000).unwrap_or(i64::MAX);
+    let key = if key.is_empty() { String::new() } else { format!(" with \"{key}\"") };
+    format!("{} {event}{key} on \"{token}\" for {program}: {outcome}", date(seconds))
+}
+
+fn signer(signer: &Signer) -> String {
+    let mut line = format!("  {}: {}", signer.outcome, signer.subject);
+    if !signer.addresses.is_empty() {
+        let _ = write!(line, " <{}>", signer.addresses.join(">, <"));
+    }
+    if let (false, false) = (signer.trusted, signer.reason.is_empty()) {
+        let _ = write!(line, ", not trusted: {}", signer.reason);
+    }
+    if let Some(time) = signer.signing_time {
+        let _ = write!(line, ", says it signed at {}", date(time));
+    }
+    line
+}
+
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut unit = None;
+    let mut tenths = u128::from(bytes) * 10;
+    for next in UNITS {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1024;
+        unit = Some(next);
+    }
+    match unit {
+        Some(unit) => format!("{}.{} {unit}", tenths / 10, tenths % 10),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+/// A Unix time in UTC, as ISO 8601 writes it.
+fn date(seconds: i64) -> String {
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Days to a date of the Gregorian calendar, counted from the first of March of the year 0.
+    let shifted = days.saturating_add(719_468);
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_right_at_the_calendars_edges() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_799, "2000-02-29T23:59:59Z"),
+            (1_795_483_267, "2026-11-24T01:21:07Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(date(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn progress_knows_and_does_not_know_the_total() {
+        assert_eq!(progress(1536, 0), "1.5 KiB");
+        assert_eq!(progress(512 * 1024, 2 * 1024 * 1024), "25 % of 2.0 MiB");
+        assert_eq!(progress(3, 2), "100 % of 2 bytes");
+    }
+
+    #[test]
+    fn the_help_names_every_exit_code() {
+        for kind in wafer_client::ErrorKind::all() {
+            let code = crate::exit::code(kind).to_string();
+            let named = EXIT_CODES.split(|c: char| !c.is_ascii_digit()).any(|word| word == code);
+            assert!(named, "{kind:?} is not in the help");
+        }
+    }
+}
