@@ -66,3 +66,43 @@ pub enum Container {
     /// CMS over exactly the bytes given.
     Cms(Armor),
 }
+
+impl DigestAlgorithm {
+    /// The name that people know.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SHA-1",
+            Self::Sha256 => "SHA-256",
+            Self::Sha384 => "SHA-384",
+            Self::Sha512 => "SHA-512",
+        }
+    }
+}
+
+impl ContentCipher {
+    /// Whether it is an authenticated cipher, which stands in AuthEnvelopedData.
+    pub const fn is_gcm(self) -> bool {
+        matches!(self, Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm)
+    }
+
+    /// Bytes of its key.
+    pub const fn key_length(self) -> usize {
+        match self {
+            Self::Aes128Cbc | Self::Aes128Gcm => 16,
+            Self::Aes192Cbc | Self::Aes192Gcm => 24,
+            Self::Aes256Cbc | Self::Aes256Gcm => 32,
+        }
+    }
+
+    /// Its name as options and results have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aes128Cbc => "aes128-cbc",
+            Self::Aes192Cbc => "aes192-cbc",
+            Self::Aes256Cbc => "aes256-cbc",
+            Self::Aes128Gcm => "aes128-gcm",
+            Self::Aes192Gcm => "aes192-gcm",
+            Self::Aes256Gcm => "aes256-gcm",
+        }
+    }
+}

@@ -3,25 +3,27 @@
 use std::io::{self, Write};
 
 use crate::algorithm::ContentCipher;
-use crate::error::Result;
-
-/// Checked recipients: certificate parsed, key usable for encryption.
-#[derive(Clone, Debug)]
-pub(crate) struct Recipients {}
-
-impl Recipients {
-    /// Parses every certificate (DER).
-    ///
-    /// # Errors
-    /// [`crate::Error::Certificate`] names the first that cannot be encrypted to, or says that there is none.
-    pub(crate) fn new(_certificates: &[Vec<u8>]) -> Result<Self> {
-        unimplemented!()
-    }
-}
+use crate::asn1::der::{self, Around};
+use crate::asn1::oid;
+use crate::cms::identifier;
+pub(crate) use crate::cms::recipient_write::Recipients;
+use crate::crypto::ffi::{CHUNK, Cipher, Direction, OUTPUT, TAG};
+use crate::crypto::random;
+use crate::error::{Error, Result};
 
 /// Encrypts what is written to it; streamed BER, or DER if the length is known.
 pub(crate) struct Writer<W> {
     out: W,
+    cipher: Cipher,
+    gcm: bool,
+    /// Plaintext that does not yet fill a chunk.
+    pending: Vec<u8>,
+    sealed: Box<[u8; OUTPUT]>,
+    /// Encrypted bytes still to come, if that is known.
+    left: Option<u64>,
+    after: Vec<u8>,
+    /// Where in `after` the tag goes.
+    tag_at: usize,
 }
 
 impl<W: Write> Writer<W> {
@@ -29,29 +31,110 @@ impl<W: Write> Writer<W> {
     /// encrypted content. `length`: bytes of content that will be written, if known.
     ///
     /// # Errors
-    /// [`crate::Error::Certificate`], [`crate::Error::Crypto`] (nothing was written),
-    /// [`crate::Error::UnsupportedAlgorithm`] (a cipher that is only read), [`crate::Error::Output`].
+    /// [`Error::Certificate`], [`Error::Crypto`] (nothing was written),
+    /// [`Error::UnsupportedAlgorithm`] (a cipher that is only read), [`Error::Output`].
     pub(crate) fn new(
-        _cipher: ContentCipher,
-        _recipients: &Recipients,
-        _length: Option<u64>,
-        _out: W,
+        cipher: ContentCipher,
+        recipients: &Recipients,
+        length: Option<u64>,
+        mut out: W,
     ) -> Result<Self> {
-        unimplemented!()
+        let key = random(cipher.key_length())?;
+        let iv = random(if cipher.is_gcm() { 12 } else { 16 })?;
+        let algorithm = identifier::write_content(cipher, &iv)
+            .ok_or_else(|| Error::UnsupportedAlgorithm(cipher.name().to_owned()))?;
+        let infos = recipients.wrap(&key)?;
+        let run = Cipher::new(cipher, Direction::Encrypt, &key, &iv)?;
+        let sealed_length =
+            if cipher.is_gcm() { length } else { length.map(|length| (length / 16 + 1) * 16) };
+
+        // A string in pieces is constructed, one in one piece is primitive.
+        let content = if length.is_some() { 0x80 } else { der::context(0) };
+        let around = Around::new(sealed_length).wrap(content, &[], &[]).wrap(
+            der::SEQUENCE,
+            &[der::oid(&oid::ID_DATA), algorithm].concat(),
+            &[],
+        );
+        let tag_at = around.after.len() + 2;
+        let (version, content_type) = match cipher.is_gcm() {
+            true => (0, oid::ID_AUTH_ENVELOPED_DATA),
+            false => (recipients.version(), oid::ID_ENVELOPED_DATA),
+        };
+        let mac = if cipher.is_gcm() { der::element(der::OCTET_STRING, &[&[0; TAG]]) } else { Vec::new() };
+        let around = around
+            .wrap(der::SEQUENCE, &[der::integer(version), infos].concat(), &mac)
+            .wrap(der::context(0), &[], &[])
+            .wrap(der::SEQUENCE, &der::oid(&content_type), &[]);
+        out.write_all(&around.before).map_err(Error::Output)?;
+        Ok(Self {
+            out,
+            cipher: run,
+            gcm: cipher.is_gcm(),
+            pending: Vec::with_capacity(CHUNK),
+            sealed: Box::new([0; OUTPUT]),
+            left: sealed_length,
+            after: around.after,
+            tag_at,
+        })
     }
 
     /// Writes the last block, the tag and the end; answers `out`.
     ///
     /// # Errors
-    /// [`crate::Error::Output`], [`crate::Error::Changed`] (another length than was said).
-    pub(crate) fn finish(self) -> Result<W> {
-        unimplemented!()
+    /// [`Error::Output`], [`Error::Changed`] (another length than was said).
+    pub(crate) fn finish(mut self) -> Result<W> {
+        let pending = std::mem::take(&mut self.pending);
+        self.encrypt(&pending).map_err(Error::Output)?;
+        let last = self.cipher.finish(&mut self.sealed)?;
+        self.emit(last).map_err(Error::Output)?;
+        if self.left.is_some_and(|left| left != 0) {
+            return Err(Error::Changed);
+        }
+        if self.gcm {
+            let tag = self.cipher.tag()?;
+            self.after[self.tag_at..self.tag_at + TAG].copy_from_slice(&tag);
+        }
+        self.out.write_all(&self.after).map_err(Error::Output)?;
+        Ok(self.out)
+    }
+
+    fn encrypt(&mut self, plain: &[u8]) -> io::Result<()> {
+        let written = self.cipher.update(plain, &mut self.sealed).map_err(io::Error::other)?;
+        self.emit(written)
+    }
+
+    /// Writes the first `length` bytes of `sealed`, as one piece of the string where it is in pieces.
+    fn emit(&mut self, length: usize) -> io::Result<()> {
+        if length == 0 {
+            return Ok(());
+        }
+        if let Some(left) = &mut self.left {
+            let changed = || io::Error::other(Error::Changed);
+            *left = left.checked_sub(length as u64).ok_or_else(changed)?;
+        } else {
+            let mut header = vec![der::OCTET_STRING];
+            der::push_length(length as u64, &mut header);
+            self.out.write_all(&header)?;
+        }
+        self.out.write_all(&self.sealed[..length])
     }
 }
 
 impl<W: Write> Write for Writer<W> {
-    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
-        unimplemented!()
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.pending.is_empty() && bytes.len() >= CHUNK {
+            self.encrypt(&bytes[..CHUNK])?;
+            return Ok(CHUNK);
+        }
+        let taken = bytes.len().min(CHUNK - self.pending.len());
+        self.pending.extend_from_slice(&bytes[..taken]);
+        if self.pending.len() == CHUNK {
+            let mut pending = std::mem::take(&mut self.pending);
+            self.encrypt(&pending)?;
+            pending.clear();
+            self.pending = pending;
+        }
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {

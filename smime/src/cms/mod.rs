@@ -9,9 +9,21 @@
 //! | decrypt | [`enveloped_read::open`], then [`enveloped_read::Body::prove`], then open again and [`enveloped_read::Body::decrypt`] |
 //! | look | [`outline::outline`] |
 
+pub(crate) mod attributes;
+pub(crate) mod certificate;
 pub(crate) mod enveloped_read;
 pub(crate) mod enveloped_write;
+pub(crate) mod identifier;
 pub(crate) mod outline;
+pub(crate) mod recipient_read;
+pub(crate) mod recipient_write;
 pub(crate) mod signed_read;
 pub(crate) mod signed_verify;
 pub(crate) mod signed_write;
+
+#[cfg(test)]
+mod openssl_tests;
+#[cfg(test)]
+mod test_keys;
+#[cfg(test)]
+mod vector_tests;

@@ -2,17 +2,20 @@
 
 use std::io::Read;
 
-use crate::cms::enveloped_read::Header;
+use crate::asn1::ber::Reader;
+use crate::asn1::der::{self, Cursor};
+use crate::asn1::oid;
+use crate::cms::enveloped_read::{self, Header};
 use crate::error::Result;
 
 /// The outermost layer of a CMS object.
 #[derive(Clone, Debug)]
 pub(crate) enum Outline {
-    /// SignedData. `content`: it is inside; `signers`: digestAlgorithms is not empty (false: certificates only).
+    /// SignedData.
     Signed {
         /// Content is inside.
         content: bool,
-        /// Signers are announced.
+        /// Signers are announced (digestAlgorithms is not empty): it is more than certificates.
         signers: bool,
     },
     /// EnvelopedData or AuthEnvelopedData (see `authenticated`).
@@ -27,6 +30,32 @@ pub(crate) enum Outline {
 ///
 /// # Errors
 /// [`crate::Error::Malformed`], [`crate::Error::Limit`], [`crate::Error::Input`].
-pub(crate) fn outline<R: Read>(_input: R) -> Result<Outline> {
-    unimplemented!()
+pub(crate) fn outline<R: Read>(input: R) -> Result<Outline> {
+    let mut reader = Reader::new(input);
+    reader.enter(der::SEQUENCE)?;
+    let content_type = reader.der(der::OID)?;
+    let content_type = Cursor::new(&content_type).expect(der::OID)?.oid()?;
+    reader.enter(der::context(0))?;
+    Ok(match content_type {
+        oid::ID_SIGNED_DATA => signed(reader)?,
+        oid::ID_ENVELOPED_DATA => Outline::Enveloped(enveloped_read::open_inner(reader, false)?.0),
+        oid::ID_AUTH_ENVELOPED_DATA => Outline::Enveloped(enveloped_read::open_inner(reader, true)?.0),
+        oid::ID_COMPRESSED_DATA => Outline::Compressed,
+        other => Outline::Other(other.to_string()),
+    })
+}
+
+fn signed<R: Read>(mut reader: Reader<R>) -> Result<Outline> {
+    reader.enter(der::SEQUENCE)?;
+    reader.der(der::INTEGER)?;
+    reader.enter(der::SET)?;
+    let mut signers = false;
+    while reader.peek()?.is_some() {
+        signers = true;
+        reader.skip()?;
+    }
+    reader.leave()?;
+    reader.enter(der::SEQUENCE)?;
+    reader.der(der::OID)?;
+    Ok(Outline::Signed { content: reader.peek()?.is_some(), signers })
 }

@@ -2,8 +2,13 @@
 
 use std::io::{Read, Write};
 
-use crate::crypto::hash::Digests;
-use crate::error::Result;
+use crate::algorithm::DigestAlgorithm;
+use crate::asn1::ber::Reader;
+use crate::asn1::der::{self, Cursor};
+use crate::asn1::oid;
+use crate::cms::identifier;
+use crate::crypto::hash::{Digests, Hashers};
+use crate::error::{Error, Result};
 
 /// A SignedData that was read to its end.
 #[derive(Clone, Debug)]
@@ -22,16 +27,92 @@ pub(crate) struct SignedData {
     pub(crate) signers: Vec<SignerInfo>,
 }
 
-/// One SignerInfo as it came.
+/// One SignerInfo as it came: BER.
 #[derive(Clone, Debug)]
-pub(crate) struct SignerInfo {}
+pub(crate) struct SignerInfo(pub(super) Vec<u8>);
 
 /// Reads ContentInfo with SignedData from `input` to its end; attached content goes to `out`
 /// (`std::io::sink()` if nobody wants it) while it is hashed.
 ///
 /// # Errors
-/// [`crate::Error::Malformed`] (also if this is no SignedData), [`crate::Error::Limit`],
-/// [`crate::Error::Input`], [`crate::Error::Output`].
-pub(crate) fn read<R: Read, W: Write>(_input: R, _out: &mut W) -> Result<SignedData> {
-    unimplemented!()
+/// [`Error::Malformed`] (also if this is no SignedData), [`Error::Limit`],
+/// [`Error::Input`], [`Error::Output`].
+pub(crate) fn read<R: Read, W: Write + ?Sized>(input: R, out: &mut W) -> Result<SignedData> {
+    let mut reader = Reader::new(input);
+    reader.enter(der::SEQUENCE)?;
+    let content_type = reader.der(der::OID)?;
+    let content_type = Cursor::new(&content_type).expect(der::OID)?.oid()?;
+    if content_type != oid::ID_SIGNED_DATA {
+        return Err(Error::Malformed(format!("content type {content_type} is not a signed one")));
+    }
+    reader.enter(der::context(0))?;
+    reader.enter(der::SEQUENCE)?;
+    reader.der(der::INTEGER)?;
+    let algorithms = digest_algorithms(&mut reader)?;
+
+    reader.enter(der::SEQUENCE)?;
+    let content_type = reader.der(der::OID)?;
+    let content_type = Cursor::new(&content_type).expect(der::OID)?.oid()?.to_string();
+    let attached = reader.peek()?.is_some();
+    let (content_length, digests) =
+        if attached { content(&mut reader, &algorithms, out)? } else { (0, Digests::default()) };
+    reader.leave()?;
+
+    let certificates = certificates(&mut reader)?;
+    if reader.peek()? == Some(der::context(1)) {
+        reader.skip()?; // CRLs: the trust question is asked elsewhere
+    }
+    reader.enter(der::SET)?;
+    let mut signers = Vec::new();
+    while reader.peek()?.is_some() {
+        signers.push(SignerInfo(reader.raw()?));
+    }
+    reader.finish()?;
+    Ok(SignedData { content_type, attached, content_length, digests, certificates, signers })
+}
+
+fn digest_algorithms<R: Read>(reader: &mut Reader<R>) -> Result<Vec<DigestAlgorithm>> {
+    let mut algorithms = Vec::new();
+    reader.enter(der::SET)?;
+    while reader.peek()?.is_some() {
+        let algorithm = reader.der(der::SEQUENCE)?;
+        let oid = Cursor::new(&algorithm).expect(der::SEQUENCE)?.inside().expect(der::OID)?.oid()?;
+        algorithms.extend(identifier::digest(&oid).filter(|digest| !algorithms.contains(digest)));
+    }
+    reader.leave()?;
+    Ok(algorithms)
+}
+
+fn content<R: Read, W: Write + ?Sized>(
+    reader: &mut Reader<R>,
+    algorithms: &[DigestAlgorithm],
+    out: &mut W,
+) -> Result<(u64, Digests)> {
+    let mut hashers = Hashers::new(algorithms);
+    let mut length = 0;
+    reader.enter(der::context(0))?;
+    let mut octets = reader.octets(der::OCTET_STRING)?;
+    while let Some(chunk) = octets.chunk()? {
+        hashers.update(chunk);
+        out.write_all(chunk).map_err(Error::Output)?;
+        length += chunk.len() as u64;
+    }
+    reader.leave()?;
+    Ok((length, hashers.finish()))
+}
+
+fn certificates<R: Read>(reader: &mut Reader<R>) -> Result<Vec<Vec<u8>>> {
+    let mut certificates = Vec::new();
+    if reader.peek()? == Some(der::context(0)) {
+        reader.enter(der::context(0))?;
+        while let Some(tag) = reader.peek()? {
+            if tag == der::SEQUENCE {
+                certificates.push(reader.raw()?);
+            } else {
+                reader.skip()?; // attribute certificates and other forms
+            }
+        }
+        reader.leave()?;
+    }
+    Ok(certificates)
 }

@@ -1,18 +1,207 @@
 //! Verifying signer infos (RFC 5652 section 5.4 and 5.6).
 
 use crate::algorithm::DigestAlgorithm;
-use crate::cms::signed_read::SignedData;
-use crate::crypto::hash::Digests;
-use crate::verify::Signer;
+use crate::asn1::ber::Reader;
+use crate::asn1::der::{self, Cursor};
+use crate::asn1::{normal, oid};
+use crate::cms::attributes::Attributes;
+use crate::cms::certificate::Certificate;
+use crate::cms::identifier::{self, Algorithm, SignedBy};
+use crate::cms::recipient_read::certificate_id;
+use crate::cms::signed_read::{SignedData, SignerInfo};
+use crate::crypto::hash::{self, Digests};
+use crate::crypto::signature::{self, Verdict};
+use crate::decrypt::RecipientId;
+use crate::error::{Error, Result};
+use crate::verify::{Outcome, Signer};
 
 /// The digest algorithms that the signers need, to hash detached content with.
-pub(crate) fn digests_needed(_signed: &SignedData) -> Vec<DigestAlgorithm> {
-    unimplemented!()
+pub(crate) fn digests_needed(signed: &SignedData) -> Vec<DigestAlgorithm> {
+    let mut needed = Vec::new();
+    for info in &signed.signers {
+        let digest = normal::to_der(&info.0).and_then(|info| Ok(Fields::parse(&info)?.digest.ok()));
+        needed.extend(digest.ok().flatten().filter(|digest| !needed.contains(digest)));
+    }
+    needed
 }
 
 /// Judges every signer info in the message's order. `digests` are the content's: those of
 /// [`SignedData`] if it was attached, else the caller's over the detached content. Certificates are sought
 /// in the message, then in `further` (DER).
-pub(crate) fn verify(_signed: &SignedData, _digests: &Digests, _further: &[Vec<u8>]) -> Vec<Signer> {
-    unimplemented!()
+pub(crate) fn verify(signed: &SignedData, digests: &Digests, further: &[Vec<u8>]) -> Vec<Signer> {
+    signed.signers.iter().map(|info| one(info, signed, digests, further)).collect()
+}
+
+fn one(info: &SignerInfo, signed: &SignedData, digests: &Digests, further: &[Vec<u8>]) -> Signer {
+    let mut signer = Signer {
+        outcome: Outcome::Good,
+        certificate: None,
+        digest: None,
+        scheme: None,
+        signing_time: None,
+        capabilities: None,
+    };
+    if let Err(outcome) = judge(info, signed, digests, further, &mut signer) {
+        signer.outcome = outcome;
+    }
+    signer
+}
+
+/// The fields of a SignerInfo.
+struct Fields<'a> {
+    id: RecipientId,
+    /// `Err` is the OID of an unknown one.
+    digest: std::result::Result<DigestAlgorithm, String>,
+    /// Content of the SET OF signed attributes.
+    attributes: Option<&'a [u8]>,
+    by: std::result::Result<SignedBy, String>,
+    signature: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn parse(info: &'a [u8]) -> Result<Self> {
+        let mut fields = Cursor::new(info).expect(der::SEQUENCE)?.inside();
+        fields.expect(der::INTEGER)?;
+        let id = certificate_id(fields.next()?)?;
+        let digest = Algorithm::parse(&fields.expect(der::SEQUENCE)?)?.oid;
+        let attributes = fields.optional(der::context(0))?.map(|attributes| attributes.content);
+        let by = identifier::signature(&Algorithm::parse(&fields.expect(der::SEQUENCE)?)?);
+        let signature = fields.expect(der::OCTET_STRING)?.content;
+        let digest = identifier::digest(&digest).ok_or_else(|| digest.to_string());
+        Ok(Self { id, digest, attributes, by, signature })
+    }
+}
+
+fn judge(
+    info: &SignerInfo,
+    signed: &SignedData,
+    digests: &Digests,
+    further: &[Vec<u8>],
+    signer: &mut Signer,
+) -> std::result::Result<(), Outcome> {
+    let der = normal::to_der(&info.0).map_err(broken)?;
+    let fields = Fields::parse(&der).map_err(broken)?;
+    signer.digest = fields.digest.clone().ok();
+    signer.scheme = fields.by.as_ref().ok().map(|by| by.scheme);
+    signer.certificate = find(&fields.id, signed, further);
+    let attributes = match fields.attributes {
+        Some(set) => Some(Attributes::parse(Cursor::new(set)).map_err(broken)?),
+        None => None,
+    };
+    if let Some(attributes) = &attributes {
+        signer.signing_time = attributes.signing_time;
+        signer.capabilities = attributes.capabilities.map(<[u8]>::to_vec);
+    }
+    let algorithm = fields.digest.clone().map_err(Outcome::UnsupportedAlgorithm)?;
+    let by = fields.by.clone().map_err(Outcome::UnsupportedAlgorithm)?;
+    let certificate = signer.certificate.as_deref().ok_or(Outcome::NoCertificate)?;
+    let content = digests.of(algorithm).ok_or_else(|| rule("its digest algorithm is not announced"))?;
+    let Some(attributes) = attributes else {
+        // RFC 5652 section 5.3: only id-data may be signed without attributes.
+        if signed.content_type != oid::ID_DATA.to_string() {
+            return Err(rule("it lacks signed attributes"));
+        }
+        return check(certificate, &by, algorithm, &fields, &Over::Digest(content));
+    };
+    rules(&attributes, signed, certificate)?;
+    let over = Over::Messages(sets(info, fields.attributes.unwrap_or_default()).map_err(broken)?);
+    check(certificate, &by, algorithm, &fields, &over)?;
+    if attributes.digest == Some(content) { Ok(()) } else { Err(Outcome::DigestMismatch) }
+}
+
+/// RFC 5652 section 11.1 and 11.2, RFC 5035 section 5.
+fn rules(
+    attributes: &Attributes<'_>,
+    signed: &SignedData,
+    certificate: &[u8],
+) -> std::result::Result<(), Outcome> {
+    match &attributes.content_type {
+        Some(content_type) if content_type.to_string() == signed.content_type => {}
+        Some(_) => return Err(rule("its contentType is not the content's")),
+        None => return Err(rule("it lacks a contentType")),
+    }
+    if attributes.digest.is_none() {
+        return Err(rule("it lacks a messageDigest"));
+    }
+    match attributes.certificate_hash {
+        Some((algorithm, expected)) if hash::digest(algorithm, certificate) != expected => {
+            Err(rule("its signingCertificateV2 names another certificate"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the signature may be over.
+enum Over<'a> {
+    /// The content, of which there is only the digest.
+    Digest(&'a [u8]),
+    /// One of these encodings of the signed attributes.
+    Messages(Vec<Vec<u8>>),
+}
+
+/// The SET OF signed attributes: exactly as it came, as DER with the order it had, as DER with DER's order.
+/// RFC 5652 says the last; signers that hash what they sent made the first two.
+fn sets(info: &SignerInfo, der_content: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let mut reader = Reader::new(&info.0[..]);
+    reader.enter(der::SEQUENCE)?;
+    reader.skip()?;
+    reader.skip()?;
+    reader.skip()?;
+    let mut raw = reader.raw()?;
+    raw[0] = der::SET;
+    let mut members = Vec::new();
+    let mut cursor = Cursor::new(der_content);
+    while let Some(member) = cursor.next()? {
+        members.push(member.whole.to_vec());
+    }
+    let mut sets = vec![raw, der::element(der::SET, &[der_content]), der::set_of(der::SET, members)];
+    sets.dedup();
+    Ok(sets)
+}
+
+fn check(
+    certificate: &[u8],
+    by: &SignedBy,
+    algorithm: DigestAlgorithm,
+    fields: &Fields<'_>,
+    over: &Over<'_>,
+) -> std::result::Result<(), Outcome> {
+    let key = Certificate::parse(certificate).ok().and_then(|certificate| certificate.public_key());
+    let key = key.ok_or_else(|| rule("its certificate's key cannot be read"))?;
+    let by_digest = |algorithm, digest: &[u8]| match by.check {
+        Some(check) => signature::verify(&key, check, algorithm, digest, fields.signature),
+        None => Verdict::Unsupported("Ed25519 without signed attributes".to_owned()),
+    };
+    let verdict = match over {
+        Over::Digest(_) if by.digest.is_some_and(|fixed| fixed != algorithm) => {
+            return Err(rule("its digest and signature algorithms disagree"));
+        }
+        Over::Digest(digest) => by_digest(algorithm, digest),
+        Over::Messages(messages) => {
+            let algorithm = by.digest.unwrap_or(algorithm);
+            let mut verdicts = messages.iter().map(|message| match by.check {
+                Some(_) => by_digest(algorithm, &hash::digest(algorithm, message)),
+                None => signature::verify_ed25519(&key, message, fields.signature),
+            });
+            verdicts.find(|verdict| *verdict != Verdict::Bad).unwrap_or(Verdict::Bad)
+        }
+    };
+    match verdict {
+        Verdict::Good => Ok(()),
+        Verdict::Bad => Err(Outcome::BadSignature),
+        Verdict::Unsupported(name) => Err(Outcome::UnsupportedAlgorithm(name)),
+    }
+}
+
+fn find(id: &RecipientId, signed: &SignedData, further: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let named = |raw: &&Vec<u8>| Certificate::parse(raw).is_ok_and(|certificate| certificate.is(id));
+    signed.certificates.iter().chain(further).find(named).cloned()
+}
+
+fn rule(broken: &str) -> Outcome {
+    Outcome::Malformed(broken.to_owned())
+}
+
+fn broken(error: Error) -> Outcome {
+    Outcome::Malformed(error.to_string())
 }

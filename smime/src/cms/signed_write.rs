@@ -4,30 +4,44 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use crate::algorithm::{DigestAlgorithm, SignatureScheme};
-use crate::crypto::hash::Digests;
-use crate::error::Result;
+use crate::asn1::der::{self, Around};
+use crate::asn1::oid;
+use crate::cms::certificate::{self, Certificate};
+use crate::cms::{attributes, identifier};
+use crate::crypto::hash::{self, Digests, Hashers};
+use crate::crypto::signature::{self, Check, Verdict};
+use crate::error::{Error, Result};
 
-/// The DER SET OF of signed attributes: contentType (id-data), messageDigest, signingTime,
+/// Most bytes in one piece of a string in pieces.
+const PIECE: usize = 64 * 1024;
+
+/// The DER SET OF signed attributes: contentType (id-data), messageDigest, signingTime,
 /// smimeCapabilities, signingCertificateV2. These are the bytes to hash with `digest` and sign.
 ///
 /// `content_digest` is the content's digest, `certificate` the signer's (DER).
 ///
 /// # Errors
-/// [`crate::Error::Certificate`] if the certificate does not parse.
+/// [`Error::Malformed`] if the time is before 1970 or after 9999.
 pub(crate) fn signed_attributes(
-    _content_digest: &[u8],
-    _signing_time: SystemTime,
-    _certificate: &[u8],
+    content_digest: &[u8],
+    signing_time: SystemTime,
+    certificate: &[u8],
 ) -> Result<Vec<u8>> {
-    unimplemented!()
+    attributes::write(content_digest, signing_time, certificate)
 }
 
 /// Checks that the certificate parses and its key fits `scheme`.
 ///
 /// # Errors
-/// [`crate::Error::Certificate`].
-pub(crate) fn check_certificate(_certificate: &[u8], _scheme: SignatureScheme) -> Result<()> {
-    unimplemented!()
+/// [`Error::Certificate`].
+pub(crate) fn check_certificate(certificate: &[u8], scheme: SignatureScheme) -> Result<()> {
+    let certificate = certificate::given(certificate, 1)?;
+    let key = certificate.public_key().ok_or_else(|| certificate.refused("its public key cannot be read"))?;
+    let fits = match check(scheme, DigestAlgorithm::Sha256) {
+        Some(check) => signature::fits(&key, check),
+        None => key.algorithm.oid == oid::ED25519,
+    };
+    if fits { Ok(()) } else { Err(certificate.refused("its key does not fit the signature scheme")) }
 }
 
 /// One finished signature and all that goes around it.
@@ -51,38 +65,117 @@ impl Signature<'_> {
     /// Checks the signature against the certificate.
     ///
     /// # Errors
-    /// [`crate::Error::Crypto`] if it is wrong.
+    /// [`Error::Crypto`] if it is wrong.
     pub(crate) fn check(&self) -> Result<()> {
-        unimplemented!()
+        let certificate = certificate::given(self.certificate, 1)?;
+        let key =
+            certificate.public_key().ok_or_else(|| certificate.refused("its public key cannot be read"))?;
+        let verdict = match check(self.scheme, self.digest) {
+            Some(check) => {
+                let digest = hash::digest(self.digest, self.attributes);
+                signature::verify(&key, check, self.digest, &digest, self.signature)
+            }
+            None => signature::verify_ed25519(&key, self.attributes, self.signature),
+        };
+        if verdict == Verdict::Good {
+            Ok(())
+        } else {
+            Err(Error::Crypto("the signature does not fit the certificate"))
+        }
     }
 
     /// ContentInfo with SignedData without content, DER.
     ///
     /// # Errors
-    /// [`crate::Error::Certificate`].
+    /// [`Error::Certificate`].
     pub(crate) fn detached(&self) -> Result<Vec<u8>> {
-        unimplemented!()
+        let content = Around { before: der::sequence(&[&der::oid(&oid::ID_DATA)]), ..Around::new(Some(0)) };
+        let mut whole = self.around(content)?;
+        whole.before.append(&mut whole.after);
+        Ok(whole.before)
     }
 
     /// Writes ContentInfo with the content inside to `out`: DER if `length` (bytes of content) is
     /// known, else BER with indefinite lengths.
     ///
     /// # Errors
-    /// [`crate::Error::Certificate`], [`crate::Error::Output`].
-    pub(crate) fn opaque<W: Write>(&self, _length: Option<u64>, _out: W) -> Result<Writer<W>> {
-        unimplemented!()
+    /// [`Error::Certificate`], [`Error::Output`].
+    pub(crate) fn opaque<W: Write>(&self, length: Option<u64>, mut out: W) -> Result<Writer<W>> {
+        // A string in pieces is constructed, one in one piece is primitive.
+        let tag = if length.is_some() { der::OCTET_STRING } else { der::OCTET_STRING | 0x20 };
+        let content = Around::new(length).wrap(tag, &[], &[]).wrap(der::context(0), &[], &[]).wrap(
+            der::SEQUENCE,
+            &der::oid(&oid::ID_DATA),
+            &[],
+        );
+        let whole = self.around(content)?;
+        out.write_all(&whole.before).map_err(Error::Output)?;
+        Ok(Writer { out, hashers: Hashers::new(&[self.digest]), left: length, after: whole.after })
+    }
+
+    /// Everything around an EncapsulatedContentInfo.
+    fn around(&self, content: Around) -> Result<Around> {
+        let digests = der::set_of(der::SET, vec![identifier::write_digest(self.digest)]);
+        let mut certificates: Vec<Vec<u8>> = self.chain.to_vec();
+        certificates.push(self.certificate.to_vec());
+        certificates.sort();
+        certificates.dedup();
+        let certificates = der::set_of(der::context(0), certificates);
+        let signers = der::set_of(der::SET, vec![self.signer_info()?]);
+        Ok(content
+            .wrap(der::SEQUENCE, &[der::integer(1), digests].concat(), &[certificates, signers].concat())
+            .wrap(der::context(0), &[], &[])
+            .wrap(der::SEQUENCE, &der::oid(&oid::ID_SIGNED_DATA), &[]))
+    }
+
+    fn signer_info(&self) -> Result<Vec<u8>> {
+        let certificate: Certificate<'_> = certificate::given(self.certificate, 1)?;
+        let mut attributes = self.attributes.to_vec();
+        attributes[0] = der::context(0); // [0] IMPLICIT; the signature is over the SET (RFC 5652 section 5.4)
+        Ok(der::sequence(&[
+            &der::integer(1),
+            &certificate.issuer_and_serial(),
+            &identifier::write_digest(self.digest),
+            &attributes,
+            &identifier::write_signature(self.scheme, self.digest),
+            &der::element(der::OCTET_STRING, &[self.signature]),
+        ]))
+    }
+}
+
+/// How to check what we write; `None` is Ed25519.
+fn check(scheme: SignatureScheme, digest: DigestAlgorithm) -> Option<Check> {
+    match scheme {
+        SignatureScheme::RsaPkcs1 => Some(Check::RsaPkcs1),
+        SignatureScheme::RsaPss => Some(Check::RsaPss { salt: u16::from(identifier::salt(digest)) }),
+        SignatureScheme::Ecdsa => Some(Check::Ecdsa),
+        SignatureScheme::Ed25519 => None,
     }
 }
 
 /// Takes the signed content; [`Writer::finish`] writes the rest.
-#[derive(Debug)]
 pub(crate) struct Writer<W> {
     out: W,
+    hashers: Hashers,
+    /// Content still to come, if its length was said.
+    left: Option<u64>,
+    after: Vec<u8>,
 }
 
 impl<W: Write> Write for Writer<W> {
-    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
-        unimplemented!()
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = &bytes[..bytes.len().min(PIECE)];
+        if let Some(left) = &mut self.left {
+            let changed = || io::Error::other(Error::Changed);
+            *left = left.checked_sub(bytes.len() as u64).ok_or_else(changed)?;
+        } else if !bytes.is_empty() {
+            let mut header = vec![der::OCTET_STRING];
+            der::push_length(bytes.len() as u64, &mut header);
+            self.out.write_all(&header)?;
+        }
+        self.hashers.update(bytes);
+        self.out.write_all(bytes)?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -95,9 +188,13 @@ impl<W: Write> Writer<W> {
     /// which the caller compares with the signed one.
     ///
     /// # Errors
-    /// [`crate::Error::Changed`] if the content had another length than was said,
-    /// [`crate::Error::Output`].
-    pub(crate) fn finish(self) -> Result<(W, Digests)> {
-        unimplemented!()
+    /// [`Error::Changed`] if the content had another length than was said,
+    /// [`Error::Output`].
+    pub(crate) fn finish(mut self) -> Result<(W, Digests)> {
+        if self.left.is_some_and(|left| left != 0) {
+            return Err(Error::Changed);
+        }
+        self.out.write_all(&self.after).map_err(Error::Output)?;
+        Ok((self.out, self.hashers.finish()))
     }
 }

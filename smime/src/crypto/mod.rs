@@ -1,3 +1,23 @@
-//! The crypto provider (AWS-LC) as CMS needs it.
+//! The crypto provider (AWS-LC) as CMS needs it. One file, `ffi.rs`, is unsafe.
 
+pub(crate) mod ecdh;
+pub(crate) mod ffi;
 pub(crate) mod hash;
+pub(crate) mod kdf;
+pub(crate) mod rsa;
+pub(crate) mod signature;
+
+use aws_lc_rs::rand;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// `length` random bytes, wiped on drop.
+///
+/// # Errors
+/// [`Error::Crypto`].
+pub(crate) fn random(length: usize) -> Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    rand::fill(&mut bytes).map_err(|_| Error::Crypto("no random bytes"))?;
+    Ok(bytes)
+}

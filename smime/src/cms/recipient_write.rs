@@ -1,0 +1,140 @@
+//! RecipientInfos written: RSA by key transport, elliptic curves by ephemeral-static key agreement.
+
+use const_oid::ObjectIdentifier;
+
+use crate::asn1::{der, oid};
+use crate::cms::certificate::{self, Certificate, KEY_AGREEMENT, KEY_ENCIPHERMENT};
+use crate::cms::recipient_read;
+use crate::crypto::ecdh::{self, Curve};
+use crate::crypto::kdf::Kdf;
+use crate::crypto::{ffi, rsa};
+use crate::error::{Error, Result};
+
+/// Checked recipients: certificate parsed, key usable for encryption.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipients(Vec<Recipient>);
+
+#[derive(Clone, Debug)]
+struct Recipient {
+    certificate: Vec<u8>,
+    key: Key,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key {
+    Rsa,
+    Ec(Curve),
+}
+
+impl Recipients {
+    /// Parses every certificate (DER).
+    ///
+    /// # Errors
+    /// [`Error::Certificate`] names the first that cannot be encrypted to, or says that there is none.
+    pub(crate) fn new(certificates: &[Vec<u8>]) -> Result<Self> {
+        if certificates.is_empty() {
+            let reason = "there is no recipient".to_owned();
+            return Err(Error::Certificate { subject: "of the recipients".to_owned(), reason });
+        }
+        let check = |(index, certificate): (usize, &Vec<u8>)| {
+            let key = key_of(&certificate::given(certificate, index + 1)?)?;
+            Ok(Recipient { certificate: certificate.clone(), key })
+        };
+        Ok(Self(certificates.iter().enumerate().map(check).collect::<Result<_>>()?))
+    }
+
+    /// Version of an EnvelopedData with these recipients (RFC 5652 section 6.1).
+    pub(crate) fn version(&self) -> u8 {
+        if self.0.iter().all(|recipient| recipient.key == Key::Rsa) { 0 } else { 2 }
+    }
+
+    /// The SET OF RecipientInfo, with `content_key` wrapped for each.
+    ///
+    /// # Errors
+    /// [`Error::Certificate`], [`Error::Crypto`].
+    pub(crate) fn wrap(&self, content_key: &[u8]) -> Result<Vec<u8>> {
+        let infos = self.0.iter().map(|recipient| recipient.wrap(content_key)).collect::<Result<_>>()?;
+        Ok(der::set_of(der::SET, infos))
+    }
+}
+
+impl Recipient {
+    fn wrap(&self, content_key: &[u8]) -> Result<Vec<u8>> {
+        let certificate = Certificate::parse(&self.certificate)?;
+        match self.key {
+            Key::Rsa => transport(&certificate, content_key),
+            Key::Ec(curve) => agreement(&certificate, curve, content_key),
+        }
+    }
+}
+
+fn key_of(certificate: &Certificate<'_>) -> Result<Key> {
+    let spki =
+        certificate.public_key().ok_or_else(|| certificate.refused("its public key cannot be read"))?;
+    let key = match spki.algorithm.oid {
+        oid::RSA_ENCRYPTION if rsa::usable(certificate.spki) => Key::Rsa,
+        oid::RSA_ENCRYPTION => return Err(certificate.refused("its RSA key is too short or broken")),
+        oid::X25519 => Key::Ec(Curve::X25519),
+        oid::EC_PUBLIC_KEY => {
+            let curve = spki.algorithm.parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
+            Key::Ec(match curve {
+                Some(oid::P256) => Curve::P256,
+                Some(oid::P384) => Curve::P384,
+                Some(oid::P521) => Curve::P521,
+                _ => return Err(certificate.refused("its curve is not supported")),
+            })
+        }
+        other => {
+            return Err(certificate.refused(&format!("its key (algorithm {other}) is not for encryption")));
+        }
+    };
+    let usage = if key == Key::Rsa { KEY_ENCIPHERMENT } else { KEY_AGREEMENT };
+    if certificate.allows(usage) {
+        Ok(key)
+    } else {
+        Err(certificate.refused("its key usage does not allow encryption"))
+    }
+}
+
+/// KeyTransRecipientInfo with RSAES-PKCS1-v1_5 (RFC 3370 section 4.2.1): the one that everybody reads.
+fn transport(certificate: &Certificate<'_>, content_key: &[u8]) -> Result<Vec<u8>> {
+    let encrypted = rsa::encrypt_pkcs1(certificate.spki, content_key)
+        .map_err(|_| certificate.refused("its RSA key cannot be used"))?;
+    Ok(der::sequence(&[
+        &der::integer(0),
+        &certificate.issuer_and_serial(),
+        &der::algorithm(&oid::RSA_ENCRYPTION, &[der::NULL, 0]),
+        &der::element(der::OCTET_STRING, &[&encrypted]),
+    ]))
+}
+
+/// KeyAgreeRecipientInfo (RFC 5753 section 3.1; X25519: RFC 8418).
+fn agreement(certificate: &Certificate<'_>, curve: Curve, content_key: &[u8]) -> Result<Vec<u8>> {
+    let spki =
+        certificate.public_key().ok_or_else(|| certificate.refused("its public key cannot be read"))?;
+    let agreed = ecdh::agree(curve, spki.subject_public_key.raw_bytes())
+        .map_err(|_| certificate.refused("its public key is no point of its curve"))?;
+    let (kdf, scheme, key_algorithm) = match curve {
+        Curve::X25519 => (Kdf::HkdfSha256, oid::STD_DH_HKDF_SHA256, oid::X25519),
+        _ => (Kdf::X963Sha256, oid::STD_DH_SHA256, oid::EC_PUBLIC_KEY),
+    };
+    let wrap =
+        der::algorithm(if content_key.len() == 16 { &oid::AES128_WRAP } else { &oid::AES256_WRAP }, &[]);
+    let length = if content_key.len() == 16 { 16 } else { 32 };
+    let kek = kdf.derive(&agreed.secret, &recipient_read::shared_info(&wrap, None, length), length)?;
+    let wrapped = ffi::wrap_key(&kek, content_key)?;
+
+    let point = der::element(0x03, &[&[0], &agreed.public]);
+    let originator = der::element(der::context(1), &[&der::algorithm(&key_algorithm, &[]), &point]);
+    let key =
+        der::sequence(&[&certificate.issuer_and_serial(), &der::element(der::OCTET_STRING, &[&wrapped])]);
+    Ok(der::element(
+        der::context(1),
+        &[
+            &der::integer(3),
+            &der::element(der::context(0), &[&originator]),
+            &der::algorithm(&scheme, &wrap),
+            &der::sequence(&[&key]),
+        ],
+    ))
+}

@@ -1,0 +1,48 @@
+//! ECDH with a fresh ephemeral key (RFC 5753, RFC 8418).
+
+use aws_lc_rs::agreement;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// Curves of key agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Curve {
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+    /// NIST P-521.
+    P521,
+    /// X25519 (RFC 7748).
+    X25519,
+}
+
+/// What came out of one agreement.
+pub(crate) struct Agreed {
+    /// Our ephemeral public key: uncompressed point, or X25519's 32 bytes.
+    pub(crate) public: Vec<u8>,
+    /// The shared secret: the x-coordinate.
+    pub(crate) secret: Zeroizing<Vec<u8>>,
+}
+
+/// Agrees with `peer` (a point, or X25519's 32 bytes) under a key made for this once.
+///
+/// # Errors
+/// [`Error::Crypto`] if `peer` is no point of the curve, or without randomness.
+pub(crate) fn agree(curve: Curve, peer: &[u8]) -> Result<Agreed> {
+    let algorithm = match curve {
+        Curve::P256 => &agreement::ECDH_P256,
+        Curve::P384 => &agreement::ECDH_P384,
+        Curve::P521 => &agreement::ECDH_P521,
+        Curve::X25519 => &agreement::X25519,
+    };
+    let failed = Error::Crypto("key agreement failed");
+    let Ok(private) = agreement::PrivateKey::generate(algorithm) else { return Err(failed) };
+    let Ok(public) = private.compute_public_key() else { return Err(failed) };
+    let secret =
+        agreement::agree(&private, agreement::UnparsedPublicKey::new(algorithm, peer), failed, |secret| {
+            Ok(Zeroizing::new(secret.to_vec()))
+        })?;
+    Ok(Agreed { public: public.as_ref().to_vec(), secret })
+}
