@@ -82,7 +82,7 @@ fn configuration(folder: &Path) -> String {
          \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n\
          <busconfig>\n<type>session</type>\n<listen>unix:path={0}/bus</listen>\n<auth>EXTERNAL</auth>\n\
          <servicedir>{0}/services</servicedir>\n\
-         <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
+         <policy context=\"default\"><allow user=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/>\
          <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy>\n{limits}</busconfig>\n",
         folder.display()
     )

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
-use wafer_client::names::BUS_NAME;
+use wafer_client::names::{BUS_NAME, PRIVATE_SOCKET};
 
 use crate::pki;
 use crate::process::Process;
@@ -103,7 +104,7 @@ impl Waferd {
         let folder = tempfile::Builder::new().prefix("waferd-").tempdir().unwrap();
         std::fs::create_dir(folder.path().join("run")).unwrap();
         std::fs::write(folder.path().join("waferd.toml"), settings).unwrap();
-        let child = command(folder.path(), address, &[]).spawn().unwrap();
+        let child = command(folder.path(), address).spawn().unwrap();
         let waferd = Self { folder, address: address.to_owned(), child };
         waferd.is_there().await;
         waferd
@@ -114,10 +115,9 @@ impl Waferd {
         std::fs::create_dir_all(folder.join("run")).unwrap();
         std::fs::write(folder.join("waferd.toml"), settings).unwrap();
         let script = folder.join("start");
-        let command = command(folder, address, &[]);
         let mut text = String::from("#!/bin/sh\nexec env -i");
-        for (name, value) in command.get_envs() {
-            write!(text, " {}='{}'", name.display(), value.unwrap_or_default().display()).unwrap();
+        for (name, value) in environment(folder, address) {
+            write!(text, " {name}='{value}'").unwrap();
         }
         writeln!(text, " {} 2>>{}/log", program("waferd").display(), folder.display()).unwrap();
         std::fs::write(&script, text).unwrap();
@@ -154,6 +154,13 @@ impl Waferd {
         self.process().descendants().into_iter().filter(pinentry).collect()
     }
 
+    /// It and every process below it.
+    pub fn descendants_and_itself(&self) -> Vec<Process> {
+        let mut all = self.process().descendants();
+        all.push(self.process());
+        all
+    }
+
     /// What it and its keepers have written to stderr.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
@@ -162,6 +169,11 @@ impl Waferd {
     /// A folder of its own: its `HOME`.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The D-Bus address of its private socket.
+    pub fn private_address(&self) -> String {
+        format!("unix:path={}", self.folder.path().join("run").join(PRIVATE_SOCKET).display())
     }
 
     /// Ends it as a service manager does, and waits.
@@ -189,12 +201,17 @@ impl Drop for Waferd {
     }
 }
 
-/// waferd with nothing of the test's own environment.
-pub(crate) fn command(home: &Path, address: &str, more: &[(&str, &str)]) -> Command {
+/// waferd with nothing of the test's own environment, and with its private socket as descriptor 3, the way
+/// a service manager hands it over (sd_listen_fds(3)).
+fn command(home: &Path, address: &str) -> Command {
     let log: OwnedFd = File::options().create(true).append(true).open(home.join("log")).unwrap().into();
-    let mut command = Command::new(program("waferd"));
-    command.env_clear().envs(environment(home, address)).envs(more.iter().copied());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    let socket = home.join("run").join(PRIVATE_SOCKET);
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let socket: OwnedFd = UnixListener::bind(socket).unwrap().into();
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" 3<&0 0</dev/null"]).arg(program("waferd"));
+    command.env_clear().envs(environment(home, address));
+    command.stdin(socket).stdout(Stdio::null()).stderr(log);
     command
 }
 

@@ -1,0 +1,221 @@
+//! A keeper that is killed, a module that hangs or aborts: it costs the calls in flight there, nothing else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
+use hw_sim::caller::refused;
+use hw_sim::pki::{ALICE, ERIN};
+use hw_sim::programs::{run, workspace};
+use hw_sim::wait::{until_async, within};
+use hw_sim::{Caller, SoftHsm, World, mail};
+use tokio::task::JoinHandle;
+use wafer_client::{ErrorKind, WaferError};
+
+fn signing(world: &World) -> JoinHandle<Result<Vec<u8>, WaferError>> {
+    let (caller, place) = (world.caller.clone(), world.place());
+    tokio::spawn(async move { caller.sign(&mail::message(ALICE, "A fault comes."), place).await })
+}
+
+async fn begins(world: &World, times: usize) {
+    until_async("C_Sign begins", || (world.module.count("C_Sign", "begin") >= times).then_some(())).await;
+}
+
+/// The next call works, after a new dialog, in a new keeper.
+async fn recovers(world: &World) {
+    let (dialogs, keepers) = (world.person.dialogs(), processes(world));
+    world.module.control("normal");
+    world.log_in().await;
+    assert_eq!(world.person.dialogs(), dialogs + 1);
+    assert_eq!(processes(world), keepers + 1, "a fresh keeper logged in");
+}
+
+/// How many processes have logged in so far.
+fn processes(world: &World) -> usize {
+    let logins = world.module.diary().into_iter().filter(|line| line.function == "C_Login");
+    logins.map(|line| line.process).collect::<std::collections::HashSet<_>>().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_killed_in_mid_operation_fails_that_call_only() {
+    let world = World::new().await;
+    world.log_in().await;
+    let _gate = world.module.close_gate();
+    let call = signing(&world);
+    begins(&world, 2).await;
+    let [keeper] = world.waferd.keepers()[..] else { panic!("one keeper") };
+    keeper.kill();
+    refused(within("the call's end", call).await.unwrap(), ErrorKind::TokenFailed);
+    recovers(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_killed_while_it_asks_takes_its_dialog_along() {
+    let world = World::new().await;
+    let call = signing(&world);
+    let person = world.person.clone();
+    tokio::task::spawn_blocking(move || person.reads_dialog(1)).await.unwrap();
+    let [keeper] = world.waferd.keepers()[..] else { panic!("one keeper") };
+    keeper.kill();
+    refused(within("the call's end", call).await.unwrap(), ErrorKind::TokenFailed);
+    until_async("pinentry's end", || world.waferd.pinentries().is_empty().then_some(())).await;
+    world.log_in().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_hangs_fails_at_its_deadline() {
+    let world = World::with(|settings| settings.set_number("module-deadline-ms", 700)).await;
+    world.log_in().await;
+    let [hanging] = world.waferd.keepers()[..] else { panic!("one keeper") };
+    world.module.control("hang");
+    let call = signing(&world);
+    refused(within("the call's end", call).await.unwrap(), ErrorKind::TokenFailed);
+    until_async("the hanging keeper's end", || (!hanging.runs()).then_some(())).await;
+    recovers(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_aborts_fails_that_call_only() {
+    let world = World::new().await;
+    world.log_in().await;
+    world.module.control("abort");
+    refused(within("the call's end", signing(&world)).await.unwrap(), ErrorKind::TokenFailed);
+    recovers(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_module_answers_while_one_hangs() {
+    let second = SoftHsm::second();
+    let world = World::with(|settings| settings.add_softhsm("second", &second)).await;
+    world.log_in().await;
+    world.with_pin(world.caller.sign(&mail::message(ERIN, "Log in there."), world.place())).await.unwrap();
+    let gate = world.module.close_gate();
+    let call = signing(&world);
+    begins(&world, 2).await;
+    for _ in 0..3 {
+        let message = mail::message(ERIN, "Meanwhile.");
+        let signed = world.caller.sign(&message, world.place());
+        within("erin's signature", signed).await.unwrap();
+    }
+    assert!(!call.is_finished(), "the other one still hangs");
+    world.module.control("normal");
+    let opened = until_async("the gate opens", || {
+        gate.open();
+        (world.module.count("C_Sign", "0x0") == 2).then_some(())
+    });
+    opened.await;
+    within("the call's end", call).await.unwrap().unwrap();
+}
+
+#[test]
+fn waferd_links_no_card_and_no_module() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tree = |package: &str| {
+        let arguments =
+            ["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none", "-p", package];
+        let output = run(Command::new(&cargo).args(arguments).current_dir(workspace()));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let names = |tree: &str| -> Vec<String> {
+        tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+    };
+    let daemon = names(&tree("waferd"));
+    assert!(daemon.iter().any(|name| name == "wafer-smime"), "{daemon:?}");
+    for refused in ["cryptoki", "cryptoki-sys", "pcsc", "pcsc-sys", "wafer-keeper", "libloading"] {
+        assert!(!daemon.iter().any(|name| name == refused), "waferd depends on {refused}");
+    }
+    assert!(
+        names(&tree("wafer-keeper")).iter().any(|name| name == "cryptoki"),
+        "the test looks at the right thing"
+    );
+}
+
+/// The kernel gives the files of an undumpable process to root. It shows for another user than root only.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_processes_are_undumpable() {
+    if !rustix::process::geteuid().is_root() {
+        let world = World::new().await;
+        world.log_in().await;
+        let below = world.waferd.descendants_and_itself();
+        return below.into_iter().for_each(|process| is_root_s(process.0));
+    }
+    let nobody = Nobody::start().await;
+    for process in nobody.processes().await {
+        is_root_s(process);
+    }
+}
+
+fn is_root_s(process: u32) {
+    let owner = std::fs::metadata(format!("/proc/{process}/mem")).unwrap().uid();
+    assert_eq!(owner, 0, "process {process} can be read by its own user");
+}
+
+/// A waferd of the user 65534, for a test that runs as root.
+struct Nobody {
+    _bus: hw_sim::Bus,
+    _hsm: SoftHsm,
+    _folder: tempfile::TempDir,
+    daemon: std::process::Child,
+}
+
+const NOBODY: u32 = 65534;
+
+impl Nobody {
+    async fn start() -> Self {
+        let (bus, hsm) = (hw_sim::Bus::start(), SoftHsm::second());
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = hw_sim::waferd::Settings::new();
+        settings.add_softhsm("second", &hsm);
+        let line = hw_sim::Waferd::command_line(folder.path(), bus.address(), &settings.text());
+        open_to_all(bus.services().parent().unwrap());
+        for path in [folder.path().to_owned(), hsm.state()] {
+            run(Command::new("chown").arg("-R").arg(format!("{NOBODY}:{NOBODY}")).arg(path));
+        }
+        let mut words = line.split(' ');
+        let daemon = setpriv().arg(words.next().unwrap()).args(words).spawn().unwrap();
+        let caller = Caller::connect(bus.address()).await;
+        let there = zbus::fdo::DBusProxy::new(caller.connection()).await.unwrap();
+        let name = zbus::names::BusName::try_from(wafer_client::names::BUS_NAME).unwrap();
+        let end = std::time::Instant::now() + hw_sim::wait::LONG;
+        while !there.name_has_owner(name.clone()).await.unwrap() {
+            assert!(std::time::Instant::now() < end, "waferd never came up as another user");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        // One call of its own user starts the keeper.
+        let mut call = setpriv();
+        call.args(["busctl", "--address", bus.address(), "tree", wafer_client::names::BUS_NAME]);
+        run(&mut call);
+        Self { _bus: bus, _hsm: hsm, _folder: folder, daemon }
+    }
+
+    async fn processes(&self) -> Vec<u32> {
+        let daemon = hw_sim::process::Process(self.daemon.id());
+        let keepers = until_async("the keeper", || {
+            let below = daemon.descendants();
+            below
+                .iter()
+                .any(|process| process.command_line().is_some_and(|line| line.contains(" pkcs11 ")))
+                .then_some(below)
+        });
+        keepers.await.into_iter().chain([daemon]).map(|process| process.0).collect()
+    }
+}
+
+impl Drop for Nobody {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+fn setpriv() -> Command {
+    let mut command = Command::new("setpriv");
+    let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
+    command.args([user.as_str(), group.as_str(), "--clear-groups", "--"]);
+    command
+}
+
+fn open_to_all(folder: &std::path::Path) {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(folder.join("bus"), std::fs::Permissions::from_mode(0o777)).unwrap();
+}
