@@ -8,10 +8,10 @@ mod serve;
 use std::sync::Arc;
 
 use serde_bytes::{ByteBuf, Bytes};
-use wafer_client::WaferError;
 use wafer_client::keeper::{
     Digest, GrantId, GrantRequest, KeyInfo, KeyTransport, LogEntry, Operation, SignScheme, TokenInfo,
 };
+use wafer_client::{ErrorKind, WaferError};
 use zbus::OwnedFd;
 use zbus::object_server::SignalEmitter;
 
@@ -59,13 +59,20 @@ impl Keeper {
     ) -> Result<R, WaferError> {
         let mut used = self.grants.take(grant, operation).map_err(|failure| self.refuse(failure))?;
         let request = Arc::clone(&used.request);
-        let found = used.during(async { Ok(self.registry.find_key(&request.key).await?) }).await;
-        let (token, key) = found.map_err(|failure| self.refuse(failure))?;
         let event = if operation == Operation::Sign { "sign" } else { "decrypt" };
-        let purpose = Purpose { event, key: &key.label };
-        let wanted = key.clone();
-        let job = move |card: &mut dyn Card| work(card, &wanted);
-        self.run(&mut used, &token, Some(key.clone()), &purpose, job).await
+        let mut retried = false;
+        loop {
+            let found = used.during(async { Ok(self.registry.find_key(&request.key).await?) }).await;
+            let (token, key) = found.map_err(|failure| self.refuse(failure))?;
+            let purpose = Purpose { event, key: &key.label };
+            let (wanted, work) = (key.clone(), work.clone());
+            let job = move |card: &mut dyn Card| work(card, &wanted);
+            match self.run(&mut used, &token, Some(key.clone()), &purpose, job).await {
+                // A card that was reset or put back is there again at the second look, without its login.
+                Err(error) if error.kind == ErrorKind::NoToken && !retried => retried = true,
+                result => return result,
+            }
+        }
     }
 
     /// Operates, unlocking as often as the token says it is needed.
@@ -98,7 +105,8 @@ impl Keeper {
 
     /// A failure before any token was touched.
     fn refuse(&self, failure: Failure) -> WaferError {
-        tracing::info!(?failure, "refused");
+        let refused: Result<(), Failure> = Err(failure.clone());
+        self.log.note(&self.source, "", "refuse", "", &refused);
         failure.into_error(&self.source)
     }
 

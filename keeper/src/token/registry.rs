@@ -137,3 +137,147 @@ fn loaded(place: &mut Place) -> Result<&mut Box<dyn Source>, CardError> {
         Place::NotLoaded(_) => Err(CardError::Failed("the module did not load".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use crate::card::{Card, Contents, Identity, PinFlags};
+    use crate::pin::cache::Lives;
+    use crate::pin::secret::Secret;
+    use tokio::sync::Notify;
+    use wafer_client::keeper::{Digest, KeyTransport, PinState, SignScheme, TriesLeft};
+    use zeroize::Zeroizing;
+
+    /// A card that can be pulled, and counts its logouts.
+    #[derive(Clone, Default)]
+    struct Paper {
+        absent: Arc<AtomicBool>,
+        logouts: Arc<AtomicU32>,
+    }
+
+    impl Paper {
+        fn here<T>(&self, value: T) -> Result<T, CardError> {
+            if self.absent.load(Ordering::SeqCst) { Err(CardError::Gone) } else { Ok(value) }
+        }
+    }
+
+    impl Card for Paper {
+        fn pin_flags(&mut self) -> Result<PinFlags, CardError> {
+            self.here(PinFlags { login_required: true, pin_pad: false, tries: TriesLeft::Full })
+        }
+        fn contents(&mut self) -> Result<Contents, CardError> {
+            self.here(Contents::default())
+        }
+        fn login(&mut self, _: Option<&Secret>) -> Result<(), CardError> {
+            self.here(())
+        }
+        fn logout(&mut self) -> Result<(), CardError> {
+            self.logouts.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+        fn sign(&mut self, _: &KeyInfo, _: SignScheme, _: Digest, _: &[u8]) -> Result<Vec<u8>, CardError> {
+            self.here(Vec::new())
+        }
+        fn unwrap_key(
+            &mut self,
+            _: &KeyInfo,
+            _: &KeyTransport,
+            _: &[u8],
+        ) -> Result<Zeroizing<Vec<u8>>, CardError> {
+            self.here(Zeroizing::default())
+        }
+        fn derive(&mut self, _: &KeyInfo, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError> {
+            self.here(Zeroizing::default())
+        }
+    }
+
+    impl Source for Paper {
+        fn present(&mut self) -> Result<Vec<(Identity, String)>, CardError> {
+            let identity = Identity {
+                id: "id".to_owned(),
+                label: "paper".to_owned(),
+                serial: "1".to_owned(),
+                model: "m".to_owned(),
+                manufacturer: String::new(),
+            };
+            Ok(self.here((identity, "slot".to_owned())).into_iter().collect())
+        }
+        fn open(&mut self, _: &Identity) -> Result<Box<dyn Card>, CardError> {
+            Ok(Box::new(self.clone()))
+        }
+    }
+
+    fn registry(paper: &Paper) -> (Registry, Arc<Notify>) {
+        let changed = Arc::new(Notify::new());
+        let hour = Duration::from_secs(3600);
+        let common = Common {
+            lives: Lives { idle: hour, max: hour },
+            module_deadline: hour,
+            dialog_timeout: hour,
+            on_hang: Arc::new(|| panic!("no call hangs here")),
+            changed: Arc::clone(&changed),
+        };
+        let source = paper.clone();
+        (Registry::new(Box::new(move || Ok(Box::new(source))), common).unwrap(), changed)
+    }
+
+    #[tokio::test]
+    async fn a_token_that_goes_is_forgotten_and_comes_back_locked() {
+        let paper = Paper::default();
+        let (registry, changed) = registry(&paper);
+        assert_eq!(registry.list().await.unwrap()[0].pin_state, PinState::Locked);
+        let token = registry.find("id").await.unwrap();
+        token.login(None).await.unwrap();
+        assert_eq!(registry.list().await.unwrap()[0].pin_state, PinState::Unlocked);
+
+        paper.absent.store(true, Ordering::SeqCst);
+        assert!(registry.list().await.unwrap().is_empty());
+        assert!(!token.is_logged_in());
+        assert_eq!(paper.logouts.load(Ordering::SeqCst), 1);
+        changed.notified().await;
+        assert_eq!(registry.find("id").await.err(), Some(CardError::Gone));
+
+        paper.absent.store(false, Ordering::SeqCst);
+        assert_eq!(registry.list().await.unwrap()[0].pin_state, PinState::Locked);
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_finds_it_gone_ends_the_login() {
+        let paper = Paper::default();
+        let (registry, _) = registry(&paper);
+        let token = registry.find("id").await.unwrap();
+        token.login(None).await.unwrap();
+        paper.absent.store(true, Ordering::SeqCst);
+        let result = token.operate(|card| card.logout().and(card.pin_flags().map(drop))).await;
+        assert_eq!(result, Err(CardError::Gone));
+        assert!(!token.is_logged_in());
+        registry.vanished(&token).await;
+        assert!(registry.get("id").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_source_that_fails_to_load_is_not_tried_again() {
+        let tries = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&tries);
+        let (_, changed) = registry(&Paper::default());
+        let hour = Duration::from_secs(3600);
+        let common = Common {
+            lives: Lives { idle: hour, max: hour },
+            module_deadline: hour,
+            dialog_timeout: hour,
+            on_hang: Arc::new(|| {}),
+            changed,
+        };
+        let load: Load = Box::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Err(CardError::Failed("no such file".to_owned()))
+        });
+        let registry = Registry::new(load, common).unwrap();
+        assert!(registry.list().await.is_err() && registry.list().await.is_err());
+        assert_eq!(tries.load(Ordering::SeqCst), 1);
+    }
+}
