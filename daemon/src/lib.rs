@@ -1,5 +1,91 @@
-//! (see ARCHITECTURE.md)
+//! The service: built bottom-up, run until it is told to end (see ARCHITECTURE.md).
 
 pub mod config;
 pub mod directory;
+pub mod identity;
+pub mod keepers;
+pub mod policy;
+pub mod request;
 pub mod trust;
+
+mod bus;
+mod next;
+mod sys;
+mod text;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use config::{Places, Settings};
+use directory::Directory;
+use keepers::Keepers;
+use request::Rooms;
+use trust::FolderValidator;
+
+/// How long the start waits for tokens: a bus client that starts waferd finds them listed in its first
+/// answer, unless a module is slower than this.
+const DISCOVERY: Duration = Duration::from_millis(1500);
+/// Stack of an engine thread, in bytes of address space.
+const STACK: usize = 1024 * 1024;
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The one settings file to read, if it was named.
+    pub settings_file: Option<PathBuf>,
+}
+
+/// Serves until SIGTERM, SIGINT or the end of the session bus.
+///
+/// # Errors
+/// There is neither a session bus nor a private socket, or another waferd has the name. Wrong settings are
+/// no reason to end: every call then answers `BadSettings`.
+pub fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    sys::keep_heap_small();
+    sys::harden()?;
+    sys::raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(request::turns::CALLS_MAX + 8)
+        .thread_stack_size(STACK)
+        .build()?;
+    let result = runtime.block_on(serve(config));
+    // Threads that still wait for a client were told to end; the process does not wait for them.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    result
+}
+
+async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let places = Places::of_this_process(config.settings_file.as_deref());
+    let (settings, bad_settings) = match Settings::load(&places) {
+        Ok(settings) => (settings, None),
+        Err(error) => {
+            tracing::error!(%error, "the settings are wrong: every call will say so");
+            (Settings::defaults(&places), Some(error))
+        }
+    };
+    let keepers = Keepers::new(&settings);
+    keepers.discover(DISCOVERY).await;
+    let rooms = Rooms {
+        keepers: keepers.clone(),
+        validator: Arc::new(FolderValidator::new(settings.trust_folders.clone())),
+        directory: Directory::new(settings.recipients_folder.clone()),
+    };
+    let service = bus::Service::new(rooms, bad_settings, settings.stream_timeout);
+    let served = bus::serve(&service).await?;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    sys::trim_heap();
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = served.bus_gone() => tracing::info!("the session bus is gone"),
+    }
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    keepers.end().await;
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! Who called: the process behind a bus name or a private socket, and when it leaves.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::sync::watch;
+use wafer_client::WaferError;
+use wafer_client::keeper::{Certainty, Requester};
+use zbus::fdo::DBusProxy;
+use zbus::message::Header;
+use zbus::names::UniqueName;
+use zbus::{Connection, MatchRule, MessageStream, message};
+
+use crate::next::next;
+use crate::policy::Subject;
+use crate::text;
+
+/// A program that calls, for as long as it is connected.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// What is known of it, for dialogs and logs.
+    pub(super) requester: Requester,
+    /// What policy looks at.
+    pub(super) subject: Subject,
+    left: watch::Sender<bool>,
+}
+
+impl Caller {
+    /// The process `pid` of user `uid`; `pidfd` names the very process, if it is at hand.
+    pub(super) fn new(name: &str, uid: u32, pid: u32, pidfd: Option<OwnedFd>) -> Arc<Self> {
+        let (program, certainty) = program(pid, pidfd);
+        let requester = Requester { caller: name.to_owned(), program, pid, certainty };
+        Arc::new(Self { requester, subject: Subject { uid }, left: watch::Sender::new(false) })
+    }
+
+    /// It closed its connection.
+    pub(super) fn leave(&self) {
+        self.left.send_replace(true);
+    }
+
+    /// Waits until it leaves.
+    pub(super) async fn left(&self) {
+        let _ = self.left.subscribe().wait_for(|left| *left).await;
+    }
+}
+
+/// The callers of one connection.
+#[derive(Clone)]
+pub(super) enum Origin {
+    /// A bus: many programs.
+    Bus(Arc<BusCallers>),
+    /// A private socket: one.
+    Private(Arc<Caller>),
+}
+
+impl Origin {
+    /// Who sent the message with `header`.
+    ///
+    /// # Errors
+    /// `Failed` if the bus does not say; `Cancelled` if it left already.
+    pub(super) async fn caller(&self, header: &Header<'_>) -> Result<Arc<Caller>, WaferError> {
+        match self {
+            Self::Private(caller) => Ok(caller.clone()),
+            Self::Bus(callers) => {
+                let sender = header.sender().ok_or_else(|| text::internal("a call without a sender"))?;
+                callers.caller(sender).await
+            }
+        }
+    }
+}
+
+/// Programs known on a bus. Each is forgotten when its name goes.
+pub(super) struct BusCallers {
+    bus: Connection,
+    known: Mutex<HashMap<String, Arc<Caller>>>,
+}
+
+impl BusCallers {
+    pub(super) fn new(bus: Connection) -> Arc<Self> {
+        Arc::new(Self { bus, known: Mutex::default() })
+    }
+
+    async fn caller(self: &Arc<Self>, name: &UniqueName<'_>) -> Result<Arc<Caller>, WaferError> {
+        if let Some(known) = self.known(name.as_str()) {
+            return Ok(known);
+        }
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::warn!(%error, caller = name.as_str(), "the bus does not say who called");
+            text::internal("the bus does not say who called")
+        };
+        // First listen for the end, then ask: in the other order it could be missed.
+        let rule = end_of(name).map_err(|error| failed(&error))?;
+        let ends =
+            MessageStream::for_match_rule(rule, &self.bus, None).await.map_err(|error| failed(&error))?;
+        let proxy = DBusProxy::new(&self.bus).await.map_err(|error| failed(&error))?;
+        let Ok(credentials) = proxy.get_connection_credentials(name.clone().into()).await else {
+            return Err(text::cancelled());
+        };
+        let uid =
+            credentials.unix_user_id().ok_or_else(|| text::internal("the bus does not say whose it is"))?;
+        let pid = credentials.process_id().unwrap_or(0);
+        let pidfd = credentials.into_process_fd().map(OwnedFd::from);
+        let caller = Caller::new(name.as_str(), uid, pid, pidfd);
+        Ok(self.remember(caller, ends))
+    }
+
+    fn known(&self, name: &str) -> Option<Arc<Caller>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Keeps `caller` until `ends` says that it left. Of two calls that asked at once the first one's stays.
+    fn remember(self: &Arc<Self>, caller: Arc<Caller>, mut ends: MessageStream) -> Arc<Caller> {
+        let name = caller.requester.caller.clone();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = known.get(&name) {
+            return first.clone();
+        }
+        known.insert(name.clone(), caller.clone());
+        let callers: Weak<Self> = Arc::downgrade(self);
+        let leaving = caller.clone();
+        tokio::spawn(async move {
+            // One signal is sent for a unique name: that it is gone.
+            let _ = next(&mut ends).await;
+            leaving.leave();
+            if let Some(callers) = callers.upgrade() {
+                callers.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            }
+        });
+        caller
+    }
+}
+
+fn end_of(name: &UniqueName<'_>) -> zbus::Result<MatchRule<'static>> {
+    let rule = MatchRule::builder()
+        .msg_type(message::Type::Signal)
+        .sender("org.freedesktop.DBus")
+        .interface("org.freedesktop.DBus")
+        .member("NameOwnerChanged")
+        .arg(0, name.to_string())
+        .build()?;
+    Ok(rule.into_owned())
+}
+
+/// The program that the process runs. It is believed only if the process still lives afterwards: else its
+/// number may belong to another by now.
+fn program(pid: u32, pidfd: Option<OwnedFd>) -> (String, Certainty) {
+    let unknown = (String::new(), Certainty::Unknown);
+    let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return unknown };
+    let Some(pidfd) = pidfd.or_else(|| pidfd_open(process, PidfdFlags::empty()).ok()) else { return unknown };
+    let folder = Path::new("/proc").join(pid.to_string());
+    let found = match sandbox(&folder) {
+        Some(name) => (name, Certainty::Sandbox),
+        None => match fs::read_link(folder.join("exe")) {
+            Ok(executable) => (with_script(&executable, &folder), Certainty::Executable),
+            Err(_) => unknown.clone(),
+        },
+    };
+    if is_alive(&pidfd) { found } else { unknown }
+}
+
+fn is_alive(pidfd: &OwnedFd) -> bool {
+    let mut polled = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(poll(&mut polled, Some(&now)), Ok(0))
+}
+
+/// A Flatpak's or Snap's id, from the control group: the process cannot choose that itself.
+fn sandbox(folder: &Path) -> Option<String> {
+    let groups = fs::read_to_string(folder.join("cgroup")).ok()?;
+    sandbox_in(&groups)
+}
+
+fn sandbox_in(groups: &str) -> Option<String> {
+    let units = groups.lines().flat_map(|line| line.split('/'));
+    for unit in units {
+        if let Some(rest) = unit.strip_prefix("app-flatpak-") {
+            let id = rest.trim_end_matches(".scope");
+            return Some(id.rsplit_once('-').map_or(id, |(id, _)| id).to_owned());
+        }
+        if let Some(rest) = unit.strip_prefix("snap.") {
+            return rest.split('.').next().map(str::to_owned);
+        }
+    }
+    None
+}
+
+/// An interpreter says little: its script is shown with it.
+fn with_script(executable: &Path, folder: &Path) -> String {
+    let shown = executable.display().to_string();
+    let name = executable.file_name().unwrap_or_default().to_string_lossy();
+    if !is_interpreter(&name) {
+        return shown;
+    }
+    let arguments = fs::read(folder.join("cmdline")).unwrap_or_default();
+    let arguments = arguments.split(|byte| *byte == 0).skip(1).map(String::from_utf8_lossy);
+    let script = arguments.into_iter().find(|argument| !argument.is_empty() && !argument.starts_with('-'));
+    script.map_or(shown.clone(), |script| {
+        let script: String = script.chars().filter(|letter| !letter.is_control()).take(200).collect();
+        format!("{shown} {script}")
+    })
+}
+
+fn is_interpreter(name: &str) -> bool {
+    const FAMILIES: &[&str] = &["python", "perl", "ruby", "node", "gjs", "php", "lua", "java", "guile"];
+    const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "ksh", "busybox"];
+    FAMILIES.iter().any(|family| name.starts_with(family)) || SHELLS.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_named() {
+        let caller = Caller::new(":1.1", 0, std::process::id(), None);
+        let own = std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default();
+        assert_eq!(caller.requester.program, own);
+        assert_eq!(caller.requester.certainty, Certainty::Executable);
+    }
+
+    #[test]
+    fn a_dead_process_is_not_named() {
+        let caller = Caller::new(":1.1", 0, 0, None);
+        assert_eq!((caller.requester.program.as_str(), caller.requester.certainty), ("", Certainty::Unknown));
+    }
+
+    #[test]
+    fn sandboxes_are_read_from_the_control_group() {
+        let flatpak = "0::/user.slice/user-1000.slice/app.slice/app-flatpak-org.gnome.Evolution-4711.scope\n";
+        assert_eq!(sandbox_in(flatpak).as_deref(), Some("org.gnome.Evolution"));
+        let snap = "0::/user.slice/snap.thunderbird.thunderbird-1234.scope\n";
+        assert_eq!(sandbox_in(snap).as_deref(), Some("thunderbird"));
+        assert_eq!(sandbox_in("0::/user.slice/session-2.scope\n"), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! `org.waferd.Wafer1.Token`: one object for each token (`dbus/org.waferd.Wafer1.Token.xml`).
+
+use std::sync::Arc;
+
+use wafer_client::WaferError;
+use wafer_client::keeper::{Operation, PinState, TriesLeft};
+use zbus::Connection;
+use zbus::message::Header;
+
+use super::door::Door;
+use super::mail::RawOptions;
+use super::options::Options;
+use crate::keepers::Token as Known;
+use crate::{policy, text};
+
+/// A token on one connection.
+pub(super) struct Token {
+    pub(super) door: Door,
+    /// What was known of it when the object appeared; what changes is asked for afresh.
+    pub(super) known: Arc<Known>,
+}
+
+impl Token {
+    fn now(&self) -> Option<Arc<Known>> {
+        self.door.service.rooms.keepers.token(&self.known.info.id)
+    }
+}
+
+#[zbus::interface(name = "org.waferd.Wafer1.Token")]
+impl Token {
+    async fn unlock(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+        options: RawOptions,
+    ) -> Result<(), WaferError> {
+        let mut options = Options::new(options, &[])?;
+        let visit = self.door.enter(&header, &mut options).await?;
+        let work = async {
+            let admission = visit.call.admit(Operation::Unlock)?;
+            if self.now().ok_or_else(text::no_token)?.info.pin_state == PinState::NotNeeded {
+                return Ok(());
+            }
+            let grant = policy::grant(&admission, &self.known.info.id, 1);
+            self.door.service.rooms.keepers.open(grant, &visit.call).await?.unlock().await
+        };
+        visit.run(connection, None, work).await
+    }
+
+    async fn lock(&self) -> Result<(), WaferError> {
+        self.door.service.rooms.keepers.lock(&self.known.info.id).await
+    }
+
+    #[zbus(property)]
+    fn label(&self) -> &str {
+        &self.known.info.label
+    }
+
+    #[zbus(property)]
+    fn serial(&self) -> &str {
+        &self.known.info.serial
+    }
+
+    #[zbus(property)]
+    fn model(&self) -> &str {
+        &self.known.info.model
+    }
+
+    #[zbus(property)]
+    fn manufacturer(&self) -> &str {
+        &self.known.info.manufacturer
+    }
+
+    #[zbus(property)]
+    fn reader(&self) -> String {
+        self.now().unwrap_or_else(|| self.known.clone()).info.reader.clone()
+    }
+
+    #[zbus(property)]
+    fn source(&self) -> &str {
+        &self.known.source
+    }
+
+    #[zbus(property)]
+    fn pin_state(&self) -> &'static str {
+        pin_state(self.now().map_or(PinState::Locked, |token| token.info.pin_state))
+    }
+
+    #[zbus(property)]
+    fn tries_left(&self) -> &'static str {
+        tries_left(self.now().map_or(TriesLeft::Unknown, |token| token.info.tries_left))
+    }
+
+    #[zbus(property)]
+    fn present(&self) -> bool {
+        self.now().is_some()
+    }
+}
+
+fn pin_state(state: PinState) -> &'static str {
+    match state {
+        PinState::Locked => "locked",
+        PinState::Unlocked => "unlocked",
+        PinState::Blocked => "blocked",
+        PinState::NotNeeded => "not-needed",
+    }
+}
+
+fn tries_left(tries: TriesLeft) -> &'static str {
+    match tries {
+        TriesLeft::Unknown => "unknown",
+        TriesLeft::Low => "low",
+        TriesLeft::Last => "last",
+        TriesLeft::None => "none",
+        TriesLeft::Full => "full",
+    }
+}

@@ -1,0 +1,220 @@
+//! The methods that `Mail` and `Cms` share: arguments in, use case, answer out.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_bytes::ByteBuf;
+use wafer_client::WaferError;
+use wafer_smime::algorithm::Container;
+use wafer_smime::inspect::Layer;
+use wafer_smime::verify::Signer;
+use zbus::Connection;
+use zbus::message::Header;
+
+use super::answer::{self, Answer, Value, identity_path, with_output};
+use super::door::{Door, Visit};
+use super::options::Options;
+use super::stream::{self, Contents, Input, MessageArgument};
+use crate::request::{decrypt, encrypt, inspect, sign, verify};
+use crate::trust::SignerVerdict;
+
+pub(super) async fn sign(
+    door: &Door,
+    header: &Header<'_>,
+    connection: &Connection,
+    container: Container,
+    input: MessageArgument,
+    output: MessageArgument,
+    mut options: Options,
+) -> Result<Answer, WaferError> {
+    let visit = door.enter(header, &mut options).await?;
+    let order = sign::Order {
+        container,
+        form: options.form()?,
+        digest: options.digest()?,
+        identity: options.identity()?,
+        from: options.text("from")?,
+    };
+    let input = stream::input("input", input, Contents::Plaintext, &visit.call)?;
+    let output = stream::output("output", output, &[input.identity], &visit.call)?;
+    visit.expect_passes(&input, 2);
+    let work = sign::sign(&door.service.rooms, &visit.call, order, input.supply, output.sink);
+    let signed = visit.run(connection, output.watch, work).await?;
+    let answer = Answer::from([
+        ("identity", Value::identity(&signed.identity)),
+        ("digest", answer::digest(signed.digest).into()),
+        ("scheme", answer::scheme(signed.scheme).into()),
+    ]);
+    Ok(with_output(answer, &output.inline))
+}
+
+pub(super) async fn encrypt(
+    door: &Door,
+    header: &Header<'_>,
+    connection: &Connection,
+    container: Container,
+    input: MessageArgument,
+    output: MessageArgument,
+    mut options: Options,
+) -> Result<Answer, WaferError> {
+    let visit = door.enter(header, &mut options).await?;
+    let order = encrypt::Order {
+        container,
+        cipher: options.content_cipher()?,
+        recipients: options.recipients()?,
+        certificates: options.certificates("recipient-certificates")?,
+    };
+    let input = stream::input("input", input, Contents::OnePass, &visit.call)?;
+    let output = stream::output("output", output, &[input.identity], &visit.call)?;
+    visit.expect_passes(&input, 1);
+    let work = encrypt::encrypt(&door.service.rooms, &visit.call, order, input.supply, output.sink);
+    let encrypted = visit.run(connection, output.watch, work).await?;
+    let answer = Answer::from([
+        ("content-cipher", answer::cipher(encrypted.cipher).into()),
+        ("recipients", Value::count(encrypted.recipients)),
+    ]);
+    Ok(with_output(answer, &output.inline))
+}
+
+pub(super) async fn decrypt(
+    door: &Door,
+    header: &Header<'_>,
+    connection: &Connection,
+    container: Container,
+    input: MessageArgument,
+    output: MessageArgument,
+    mut options: Options,
+) -> Result<Answer, WaferError> {
+    let visit = door.enter(header, &mut options).await?;
+    let order = decrypt::Order { container, identity: options.identity()? };
+    let input = stream::input("input", input, Contents::Ciphertext, &visit.call)?;
+    let output = stream::output("output", output, &[input.identity], &visit.call)?;
+    visit.expect_passes(&input, 2);
+    let work = decrypt::decrypt(&door.service.rooms, &visit.call, order, input.supply, output.sink);
+    let decrypted = visit.run(connection, output.watch, work).await?;
+    let answer = Answer::from([
+        ("identity", Value::identity(&decrypted.identity)),
+        ("content-cipher", answer::cipher(decrypted.opened.cipher).into()),
+        ("authenticated", Value::Flag(decrypted.opened.authenticated)),
+        ("length", Value::Long(decrypted.opened.length)),
+    ]);
+    Ok(with_output(answer, &output.inline))
+}
+
+pub(super) async fn verify(
+    door: &Door,
+    header: &Header<'_>,
+    connection: &Connection,
+    container: Container,
+    signature: MessageArgument,
+    content: Option<MessageArgument>,
+    mut options: Options,
+) -> Result<Answer, WaferError> {
+    let visit = door.enter(header, &mut options).await?;
+    let certificates = options.certificates("certificates")?;
+    let order = verify::Order { container, certificates, from: options.text("from")? };
+    let name = if container == Container::Mail { "input" } else { "signature" };
+    let signature = stream::input(name, signature, Contents::Plaintext, &visit.call)?;
+    let content = content
+        .map(|content| stream::input("content", content, Contents::Plaintext, &visit.call))
+        .transpose()?;
+    let inputs = [signature.identity, content.as_ref().and_then(|content| content.identity)];
+    let output =
+        options.output()?.map(|output| stream::output("output", output, &inputs, &visit.call)).transpose()?;
+    visit.expect_passes(content.as_ref().unwrap_or(&signature), if output.is_some() { 2 } else { 1 });
+    let (sink, watch, inline) = match output {
+        Some(output) => (Some(output.sink), output.watch, output.inline),
+        None => (None, None, stream::InlineAnswer::default()),
+    };
+    let content = content.map(|content| content.supply);
+    let work = verify::verify(&door.service.rooms, &visit.call, order, signature.supply, content, sink);
+    let verified = visit.run(connection, watch, work).await?;
+    let signers = verified.checked.signers.iter().zip(&verified.verdict.signers);
+    let answer = Answer::from([
+        ("status", Value::Text(verified.verdict.status.to_string())),
+        ("sentence", Value::Text(verified.verdict.sentence.clone())),
+        (
+            "signers",
+            Value::Answers(signers.map(|(signer, verdict)| signer_answer(signer, verdict)).collect()),
+        ),
+        ("from", Value::Texts(verified.checked.from)),
+        ("length", Value::Long(verified.checked.content_length)),
+    ]);
+    Ok(with_output(answer, &inline))
+}
+
+fn signer_answer(signer: &Signer, verdict: &SignerVerdict) -> Answer {
+    let mut answer = Answer::from([
+        ("outcome", verdict.outcome.into()),
+        ("trusted", Value::Flag(verdict.trusted)),
+        ("reason", Value::Text(verdict.reason.clone())),
+        ("subject", Value::Text(verdict.subject.clone())),
+        ("addresses", Value::Texts(verdict.addresses.clone())),
+        ("address-matches", Value::Flag(verdict.address_matches)),
+    ]);
+    if let Some(certificate) = &signer.certificate {
+        answer.insert("certificate", Value::Bytes(ByteBuf::from(certificate.clone())));
+    }
+    if let Some(digest) = signer.digest {
+        answer.insert("digest", answer::digest(digest).into());
+    }
+    if let Some(scheme) = signer.scheme {
+        answer.insert("scheme", answer::scheme(scheme).into());
+    }
+    if let Some(time) = signer.signing_time {
+        answer.insert("signing-time", Value::Time(unix_seconds(time)));
+    }
+    answer
+}
+
+pub(super) async fn inspect(
+    door: &Door,
+    header: &Header<'_>,
+    connection: &Connection,
+    input: MessageArgument,
+    mut options: Options,
+) -> Result<Answer, WaferError> {
+    let visit = door.enter(header, &mut options).await?;
+    let input = stream::input("input", input, Contents::OnePass, &visit.call)?;
+    let work = inspect::inspect(&door.service.rooms, &visit.call, input.supply);
+    let inspected = visit.run(connection, None, work).await?;
+    // Identities are listed only while their token is present.
+    let present = !inspected.identities.is_empty();
+    let identities = inspected.identities.iter().map(|id| identity_path(id)).collect();
+    let mut answer = Answer::from([
+        ("layer", layer(inspected.seen.layer).into()),
+        ("recipients", Value::count(inspected.seen.recipients.len())),
+        ("identities", Value::Paths(identities)),
+        ("token-present", Value::Flag(present)),
+    ]);
+    answer.insert("content-cipher", Value::Text(inspected.seen.cipher.unwrap_or_default()));
+    Ok(answer)
+}
+
+fn layer(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Plain => "plain",
+        Layer::ClearSigned => "clear-signed",
+        Layer::OpaqueSigned => "opaque-signed",
+        Layer::CertificatesOnly => "certificates-only",
+        Layer::Enveloped => "enveloped",
+        Layer::AuthEnveloped => "auth-enveloped",
+        Layer::Compressed => "compressed",
+        _ => "other",
+    }
+}
+
+/// Seconds since 1970, negative before.
+pub(super) fn unix_seconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+    }
+}
+
+impl Visit {
+    /// Notes how many bytes will be read in `passes` over `input`, if that is known.
+    fn expect_passes(&self, input: &Input, passes: u64) {
+        let total = input.supply.length().unwrap_or(0).saturating_mul(passes);
+        self.call.total.store(total, std::sync::atomic::Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,350 @@
+//! The keepers: one process per token source, started on first need, watched, ended when idle. What they
+//! said of their tokens last is remembered here, so tokens stay listed while their keeper sleeps.
+
+mod desk;
+mod key;
+mod running;
+mod spawn;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use wafer_client::keeper::{GrantRequest, LogEntry, Operation, PinState, TokenInfo};
+use wafer_client::{ErrorKind, WaferError};
+
+use crate::config::{Module, Settings};
+use crate::identity::Identity;
+use crate::policy::Grant;
+use crate::request::Call;
+use crate::text;
+use crate::trust::files::read_folder;
+use crate::trust::path::issuers;
+
+pub use key::GrantedKey;
+use running::Running;
+
+/// A keeper that does nothing and holds no PIN ends after this time.
+const IDLE_END: Duration = Duration::from_secs(60);
+/// A keeper that has not forgotten a PIN in this time is killed (pin-rules 4).
+const LOCK_TIME: Duration = Duration::from_secs(2);
+/// Beyond the module's deadline, how long a keeper may take to answer.
+const ANSWER_SLACK: Duration = Duration::from_secs(2);
+
+/// A token and where it came from.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// What the keeper said.
+    pub info: TokenInfo,
+    /// The module's name.
+    pub source: String,
+    /// Certificates on it without a key, DER.
+    pub others: Vec<Vec<u8>>,
+}
+
+/// All keepers and what they hold.
+pub struct Keepers {
+    slots: Vec<Arc<Slot>>,
+    trust_folders: Vec<std::path::PathBuf>,
+    changed: watch::Sender<u64>,
+}
+
+/// One token source.
+struct Slot {
+    module: Module,
+    settings: Settings,
+    desk: desk::Screen,
+    running: tokio::sync::Mutex<Option<Arc<Running>>>,
+    held: Mutex<Held>,
+    changed: watch::Sender<u64>,
+}
+
+/// What a slot's keeper said last.
+#[derive(Default)]
+struct Held {
+    tokens: Vec<Arc<Token>>,
+    identities: Vec<Arc<Identity>>,
+}
+
+impl Keepers {
+    /// The keepers of `settings`; none is started yet.
+    pub fn new(settings: &Settings) -> Arc<Self> {
+        let (changed, _) = watch::channel(0);
+        let desk = desk::Screen::default();
+        let slot = |module: &Module| {
+            Arc::new(Slot {
+                module: module.clone(),
+                settings: settings.clone(),
+                desk: desk.clone(),
+                running: tokio::sync::Mutex::default(),
+                held: Mutex::default(),
+                changed: changed.clone(),
+            })
+        };
+        let slots = settings.modules.iter().map(slot).collect();
+        Arc::new(Self { slots, trust_folders: settings.trust_folders.clone(), changed })
+    }
+
+    /// Starts every keeper once, so that its tokens are known. Waits for all, but no longer than `patience`:
+    /// a slow module's tokens then appear later.
+    pub async fn discover(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let starts: Vec<_> = self
+            .slots
+            .iter()
+            .map(|slot| {
+                let slot = slot.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = slot.running().await {
+                        tracing::warn!(module = slot.module.name, %error, "no keeper");
+                    }
+                })
+            })
+            .collect();
+        for start in starts {
+            let _ = tokio::time::timeout_at(until.into(), start).await;
+        }
+    }
+
+    /// A counter that moves whenever tokens, identities or PIN states change.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Every token present.
+    pub fn tokens(&self) -> Vec<Arc<Token>> {
+        self.slots.iter().flat_map(|slot| slot.held().tokens.clone()).collect()
+    }
+
+    /// The token with this id.
+    pub fn token(&self, id: &str) -> Option<Arc<Token>> {
+        self.tokens().into_iter().find(|token| token.info.id == id)
+    }
+
+    /// Every identity present; one certificate on two tokens counts once.
+    pub fn identities(&self) -> Vec<Arc<Identity>> {
+        let mut seen = HashSet::new();
+        let all = self.slots.iter().flat_map(|slot| slot.held().identities.clone());
+        all.filter(|identity| seen.insert(identity.id.clone())).collect()
+    }
+
+    /// Whether this token's private operations need no dialog now.
+    pub fn is_unlocked(&self, token: &str) -> bool {
+        self.token(token).is_some_and(|token| token.info.pin_state == PinState::Unlocked)
+    }
+
+    /// The issuers of `identity` to include in a signature: from its token and the trust folders.
+    pub fn chain(&self, identity: &Identity) -> Vec<Vec<u8>> {
+        let mut pool = self.token(&identity.token).map_or(Vec::new(), |token| token.others.clone());
+        pool.extend(self.trust_folders.iter().flat_map(|folder| read_folder(folder)));
+        issuers(&identity.certificate.der, &pool)
+    }
+
+    /// Opens the key (or token) that `grant` is for.
+    ///
+    /// # Errors
+    /// `NoToken` if nobody has it; those of starting a keeper; those of the keeper's own refusal.
+    pub async fn open(&self, grant: Grant, call: &Arc<Call>) -> Result<GrantedKey, WaferError> {
+        let slot = self.slots.iter().find(|slot| slot.has(&grant)).ok_or_else(text::no_token)?;
+        let request = GrantRequest {
+            key: grant.key().to_owned(),
+            operation: grant.operation(),
+            uses: grant.uses(),
+            requester: call.requester.clone(),
+            interactive: call.interactive,
+            deadline_ms: call.remaining_ms(),
+            place: call.place.clone(),
+        };
+        tokio::select! {
+            biased;
+            opened = slot.open(request, call) => opened,
+            reason = call.cancel.ended() => Err(reason.error()),
+        }
+    }
+
+    /// Forgets the PIN of `token`; a keeper that does not confirm in time is ended, which forgets too.
+    ///
+    /// # Errors
+    /// `NoToken`; `TokenFailed` if the keeper had to be ended.
+    pub async fn lock(&self, token: &str) -> Result<(), WaferError> {
+        let slot = self.slots.iter().find(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;
+        slot.lock(token).await
+    }
+
+    /// Forgets every PIN. Keepers that do not run hold none.
+    pub async fn lock_all(&self) {
+        let locks: Vec<_> = self
+            .slots
+            .iter()
+            .map(|slot| {
+                tokio::spawn({
+                    let slot = slot.clone();
+                    async move { slot.lock("").await }
+                })
+            })
+            .collect();
+        for lock in locks {
+            let _ = lock.await;
+        }
+    }
+
+    /// The logs of all keepers that run, oldest first.
+    pub async fn log(&self) -> Vec<LogEntry> {
+        let mut entries = Vec::new();
+        for slot in &self.slots {
+            let Some(running) = slot.current() else { continue };
+            match running.call(running.keeper.log()).await {
+                Ok(log) => entries.extend(log),
+                Err(error) => tracing::warn!(module = slot.module.name, %error, "no log"),
+            }
+        }
+        entries.sort_by_key(|entry| entry.time_ms);
+        entries
+    }
+
+    /// Names of the modules whose keeper runs.
+    pub fn running(&self) -> Vec<String> {
+        let running = self.slots.iter().filter(|slot| slot.current().is_some());
+        running.map(|slot| slot.module.name.clone()).collect()
+    }
+
+    /// Ends every keeper.
+    pub async fn end(&self) {
+        for slot in &self.slots {
+            if let Some(running) = slot.current() {
+                running.end();
+                running.gone().await;
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, grant: &Grant) -> bool {
+        match grant.operation() {
+            Operation::Unlock => self.has_token(grant.key()),
+            _ => self.held().identities.iter().any(|identity| identity.key == grant.key()),
+        }
+    }
+
+    fn has_token(&self, token: &str) -> bool {
+        self.held().tokens.iter().any(|known| known.info.id == token)
+    }
+
+    /// The keeper, if it runs. One that is just being started holds nothing yet.
+    fn current(&self) -> Option<Arc<Running>> {
+        let running = self.running.try_lock().ok()?;
+        running.clone().filter(|running| !running.is_gone())
+    }
+
+    /// The keeper, started if need be. The first need lists its tokens too.
+    async fn running(self: &Arc<Self>) -> Result<Arc<Running>, WaferError> {
+        let mut place = self.running.lock().await;
+        if let Some(running) = place.as_ref().filter(|running| !running.is_gone()) {
+            running.touch();
+            return Ok(running.clone());
+        }
+        let running = Running::start(&self.module, &self.settings, &self.desk).await?;
+        if let Err(error) = self.refresh(&running).await {
+            running.end();
+            return Err(error);
+        }
+        tokio::spawn(self.clone().watch(running.clone()));
+        *place = Some(running.clone());
+        Ok(running)
+    }
+
+    async fn open(
+        self: &Arc<Self>,
+        request: GrantRequest,
+        call: &Arc<Call>,
+    ) -> Result<GrantedKey, WaferError> {
+        let running = self.running().await?;
+        match running.call(running.keeper.grant(&request)).await {
+            // An idle keeper may have ended just as it was asked.
+            Err(error) if error.kind == ErrorKind::TokenFailed && running.was_ended_idle() => {
+                let running = self.running().await?;
+                let grant = running.call(running.keeper.grant(&request)).await?;
+                Ok(GrantedKey::new(running, grant, request.uses, call))
+            }
+            grant => Ok(GrantedKey::new(running, grant?, request.uses, call)),
+        }
+    }
+
+    async fn lock(&self, token: &str) -> Result<(), WaferError> {
+        let Some(running) = self.current() else { return Ok(()) };
+        match tokio::time::timeout(LOCK_TIME, running.call(running.keeper.lock(token))).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                tracing::warn!(module = self.module.name, "the keeper did not forget in time and is ended");
+                running.end();
+                running.gone().await;
+                Err(text::token_failed(&self.module.name))
+            }
+        }
+    }
+
+    /// Asks `running` for its tokens and remembers them.
+    async fn refresh(&self, running: &Running) -> Result<(), WaferError> {
+        let infos = running.call(running.keeper.tokens()).await?;
+        let mut held = Held::default();
+        for info in infos {
+            let others = self.others(running, &info).await;
+            held.identities
+                .extend(info.keys.iter().filter_map(|key| Identity::read(&info.id, key)).map(Arc::new));
+            held.tokens.push(Arc::new(Token { info, source: self.module.name.clone(), others }));
+        }
+        running.holds_pin(held.tokens.iter().any(|token| token.info.pin_state == PinState::Unlocked));
+        *self.held() = held;
+        self.changed.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    async fn others(&self, running: &Running, info: &TokenInfo) -> Vec<Vec<u8>> {
+        if info.other_certificates == 0 {
+            return Vec::new();
+        }
+        let known = self.held().tokens.iter().find(|known| known.info.id == info.id).cloned();
+        if let Some(known) = known.filter(|known| known.others.len() == info.other_certificates as usize) {
+            return known.others.clone();
+        }
+        running.call(running.keeper.certificates(&info.id)).await.unwrap_or_default()
+    }
+
+    /// Follows one keeper until it is gone.
+    async fn watch(self: Arc<Self>, running: Arc<Running>) {
+        let mut changes = running.changes();
+        loop {
+            tokio::select! {
+                () = running.gone() => break,
+                () = running.idle_for(IDLE_END) => running.end_idle(),
+                change = changes.changed() => {
+                    if change.is_err() { break }
+                    if let Err(error) = self.refresh(&running).await {
+                        tracing::warn!(module = self.module.name, %error, "its tokens cannot be listed");
+                    }
+                }
+            }
+        }
+        running.end();
+        running.gone().await;
+        self.forget_pins();
+    }
+
+    /// A keeper that is gone holds no PIN.
+    fn forget_pins(&self) {
+        let mut held = self.held();
+        for token in &mut held.tokens {
+            if token.info.pin_state == PinState::Unlocked {
+                Arc::make_mut(token).info.pin_state = PinState::Locked;
+            }
+        }
+        drop(held);
+        self.changed.send_modify(|count| *count += 1);
+    }
+}

@@ -1,0 +1,83 @@
+//! Who may do what. Pure: no I/O, no clock. For now every program of the same user may use every key
+//! (SECURITY.md says so); the shape is made for questions of consent.
+//!
+//! The results are witnesses: an [`Admission`] comes only from [`admit`], a [`Grant`] only from
+//! [`grant`], and the keepers' room opens no key without one.
+
+use wafer_client::keeper::Operation;
+
+/// Who asks, as far as policy looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The user of the calling process.
+    pub uid: u32,
+}
+
+/// Refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the caller belongs to another user")]
+pub struct Denied;
+
+/// A caller that may ask for an operation.
+#[derive(Debug)]
+pub struct Admission {
+    operation: Operation,
+}
+
+/// One key, one operation, so many uses.
+#[derive(Debug)]
+pub struct Grant {
+    key: String,
+    operation: Operation,
+    uses: u32,
+}
+
+/// Whether `subject` may ask for `operation` of the user `owner`'s keys at all.
+///
+/// # Errors
+/// [`Denied`] for another user, root included.
+pub fn admit(subject: Subject, owner: u32, operation: Operation) -> Result<Admission, Denied> {
+    if subject.uid == owner { Ok(Admission { operation }) } else { Err(Denied) }
+}
+
+/// Turns an admission into a grant for `key`. An admission can grant several keys: a message may be
+/// encrypted to more than one of a person's certificates.
+pub fn grant(admission: &Admission, key: &str, uses: u32) -> Grant {
+    Grant { key: key.to_owned(), operation: admission.operation, uses }
+}
+
+impl Grant {
+    /// The key's (or token's) name with its keeper.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// What may be done.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// How often.
+    pub fn uses(&self) -> u32 {
+        self.uses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn another_user_is_denied_even_root() {
+        assert_eq!(admit(Subject { uid: 0 }, 1000, Operation::Sign).unwrap_err(), Denied);
+        assert_eq!(admit(Subject { uid: 1001 }, 1000, Operation::Unlock).unwrap_err(), Denied);
+    }
+
+    #[test]
+    fn a_grant_names_what_was_admitted() {
+        let admission = admit(Subject { uid: 7 }, 7, Operation::Decrypt).unwrap();
+        let grant = grant(&admission, "token/01", 3);
+        assert_eq!((grant.key(), grant.operation(), grant.uses()), ("token/01", Operation::Decrypt, 3));
+    }
+}

@@ -1,0 +1,184 @@
+//! Decrypting a message with a person's key.
+
+use std::sync::Arc;
+
+use wafer_client::WaferError;
+use wafer_client::keeper::{KeyTransport, Operation};
+use wafer_client::{ErrorKind, keeper};
+use wafer_smime::algorithm::Container;
+use wafer_smime::decrypt::{Opened, Request, Sealed, open};
+use zeroize::Zeroizing;
+
+use super::{Call, Rooms, Sink, Supply, deliver};
+use crate::identity::Identity;
+use crate::keepers::GrantedKey;
+use crate::policy;
+use crate::text;
+
+/// What is to be decrypted how.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Mail or bare CMS.
+    pub container: Container,
+    /// Id of the only identity to try, if chosen.
+    pub identity: Option<String>,
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct Decrypted {
+    /// The identity that opened it.
+    pub identity: String,
+    /// What is known of the content.
+    pub opened: Opened,
+}
+
+/// A recipient info that one of the person's keys serves.
+struct Match {
+    index: usize,
+    identity: Arc<Identity>,
+}
+
+/// Decrypts `supply` into `sink`.
+///
+/// # Errors
+/// Those of `Mail.Decrypt`; then nothing usable has been written.
+pub async fn decrypt(
+    rooms: &Rooms,
+    call: &Arc<Call>,
+    order: Order,
+    mut supply: Box<dyn Supply>,
+    sink: Box<dyn Sink>,
+) -> Result<Decrypted, WaferError> {
+    let admission = call.admit(Operation::Decrypt)?;
+    let container = order.container;
+    let (sealed, supply) = call.engine(move || Ok((open(&mut *supply, container)?, supply))).await?;
+    let matches = matches(rooms, &sealed, order.identity.as_deref())?;
+    let mut work = Work { sealed: Arc::new(sealed), streams: Some((supply, sink)) };
+    let mut failed = None;
+    for group in matches.chunk_by(|left, right| left.identity.key == right.identity.key) {
+        let identity = &group[0].identity;
+        call.seat.give_back();
+        let uses = u32::try_from(group.len()).unwrap_or(u32::MAX);
+        let key = match rooms.keepers.open(policy::grant(&admission, &identity.key, uses), call).await {
+            Ok(key) => key,
+            Err(error) if another_may_serve(&error) => {
+                failed.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for recipient in group {
+            match work.try_recipient(call, &key, recipient.index).await {
+                Ok(opened) => return Ok(Decrypted { identity: identity.id.clone(), opened }),
+                Err(error) if another_may_serve(&error) => {
+                    failed.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Err(failed.unwrap_or_else(text::decryption_failed))
+}
+
+/// A failure of one key, after which another key of the same message is worth trying. What a person said
+/// (cancelled, wrong PIN) holds for the whole message.
+fn another_may_serve(error: &WaferError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::DecryptionFailed | ErrorKind::NoToken | ErrorKind::WrongToken | ErrorKind::TokenFailed
+    )
+}
+
+/// The recipients that our identities serve; unlocked tokens first, the same key's together.
+fn matches(rooms: &Rooms, sealed: &Sealed, chosen: Option<&str>) -> Result<Vec<Match>, WaferError> {
+    let mut identities = rooms.keepers.identities();
+    if let Some(chosen) = chosen {
+        identities.retain(|known| known.id == chosen);
+        if identities.is_empty() {
+            return Err(text::identity_unknown());
+        }
+    }
+    identities.sort_by_key(|known| (!rooms.keepers.is_unlocked(&known.token), known.key.clone()));
+    let (mut found, mut unsupported) = (Vec::new(), None);
+    for identity in identities {
+        for (index, recipient) in sealed.recipients().iter().enumerate() {
+            if !recipient.id.matches(&identity.certificate.der) {
+                continue;
+            }
+            match recipient.request {
+                Some(_) => found.push(Match { index, identity: identity.clone() }),
+                None => unsupported = Some(text::unsupported_algorithm(&recipient.algorithm)),
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(unsupported.unwrap_or_else(|| text::not_for_us(sealed.recipients().len())));
+    }
+    Ok(found)
+}
+
+/// The message and where it goes. The sink is given up only with a success or an error that ends the call.
+struct Work {
+    sealed: Arc<Sealed>,
+    streams: Option<(Box<dyn Supply>, Box<dyn Sink>)>,
+}
+
+impl Work {
+    async fn try_recipient(
+        &mut self,
+        call: &Arc<Call>,
+        key: &GrantedKey,
+        index: usize,
+    ) -> Result<Opened, WaferError> {
+        let request = self.sealed.recipients()[index].request.as_ref();
+        let secret = ask(key, request.ok_or_else(text::decryption_failed)?).await?;
+        let Some((mut supply, mut sink)) = self.streams.take() else { return Err(text::decryption_failed()) };
+        let sealed = self.sealed.clone();
+        let (opened, streams) = call
+            .engine(move || {
+                match deliver(&mut *sink, |out| sealed.decrypt(index, secret, &mut *supply, out)) {
+                    Ok(opened) => {
+                        supply.finish();
+                        Ok((Ok(opened), None))
+                    }
+                    // Nothing was written, so the next recipient may write.
+                    Err(wafer_smime::Error::Decryption) => {
+                        Ok((Err(text::decryption_failed()), Some((supply, sink))))
+                    }
+                    Err(error) => Err(error),
+                }
+            })
+            .await?;
+        self.streams = streams;
+        opened
+    }
+}
+
+/// Has the private key do its part.
+async fn ask(key: &GrantedKey, request: &Request) -> Result<Zeroizing<Vec<u8>>, WaferError> {
+    let length = |bytes: usize| u32::try_from(bytes).map_err(|_| text::decryption_failed());
+    match request {
+        Request::RsaPkcs1 { encrypted_key, key_length } => {
+            let transport = KeyTransport {
+                oaep: false,
+                hash: keeper::Digest::Sha1,
+                mgf_hash: keeper::Digest::Sha1,
+                label: Vec::new(),
+                key_length: length(*key_length)?,
+            };
+            key.unwrap_key(&transport, encrypted_key).await
+        }
+        Request::RsaOaep { encrypted_key, hash, mgf_hash, label, key_length } => {
+            let transport = KeyTransport {
+                oaep: true,
+                hash: super::digest_on_the_link(*hash)?,
+                mgf_hash: super::digest_on_the_link(*mgf_hash)?,
+                label: label.clone(),
+                key_length: length(*key_length)?,
+            };
+            key.unwrap_key(&transport, encrypted_key).await
+        }
+        Request::Ecdh { peer_point } => key.derive(peer_point).await,
+    }
+}

@@ -1,0 +1,139 @@
+//! Signing a message with a person's key.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use wafer_client::WaferError;
+use wafer_client::keeper::{Digest, KeyKind, Operation, SignScheme};
+use wafer_smime::algorithm::{Container, DigestAlgorithm, SignatureScheme};
+use wafer_smime::sign::{Form, Options, Request, prepare};
+
+use super::{Call, Rooms, Sink, Supply, deliver};
+use crate::identity::Identity;
+use crate::policy;
+use crate::text;
+
+/// What is to be signed how.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Mail or bare CMS.
+    pub container: Container,
+    /// Clear or opaque.
+    pub form: Form,
+    /// Digest.
+    pub digest: DigestAlgorithm,
+    /// Id of the identity, if chosen.
+    pub identity: Option<String>,
+    /// The signer's address, if chosen.
+    pub from: Option<String>,
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// With which identity.
+    pub identity: String,
+    /// Digest.
+    pub digest: DigestAlgorithm,
+    /// Scheme.
+    pub scheme: SignatureScheme,
+}
+
+/// Signs `supply` into `sink`.
+///
+/// # Errors
+/// Those of `Mail.Sign`; then nothing usable has been written.
+pub async fn sign(
+    rooms: &Rooms,
+    call: &Arc<Call>,
+    order: Order,
+    mut supply: Box<dyn Supply>,
+    mut sink: Box<dyn Sink>,
+) -> Result<Signed, WaferError> {
+    let admission = call.admit(Operation::Sign)?;
+    let identity = choose(&rooms.keepers.identities(), &order)?;
+    let options = options(rooms, &identity, &order);
+    let scheme = options.scheme;
+    let (prepared, mut supply) = call
+        .engine(move || Ok((prepare(&mut *supply, &options)?, supply)))
+        .await
+        .map_err(|error| own_certificate(error, &identity))?;
+    call.seat.give_back();
+    let grant = policy::grant(&admission, &identity.key, 1);
+    let key = rooms.keepers.open(grant, call).await?;
+    let (asked, algorithm, digest) = on_the_link(prepared.request())?;
+    let signature = key.sign(asked, algorithm, digest).await?;
+    call.engine(move || {
+        deliver(&mut *sink, |out| prepared.write(&signature, &mut *supply, out))?;
+        supply.finish();
+        Ok(())
+    })
+    .await?;
+    Ok(Signed { identity: identity.id.clone(), digest: order.digest, scheme })
+}
+
+/// The identity that `order` names or, if it names none, the only one that signs.
+fn choose(identities: &[Arc<Identity>], order: &Order) -> Result<Arc<Identity>, WaferError> {
+    if let Some(id) = &order.identity {
+        return identities.iter().find(|known| known.id == *id).cloned().ok_or_else(text::identity_unknown);
+    }
+    let now = SystemTime::now();
+    let fits = |known: &&Arc<Identity>| {
+        let certificate = &known.certificate;
+        certificate.usage.sign && order.from.as_ref().is_none_or(|from| certificate.has_address(from))
+    };
+    let mut fitting: Vec<_> = identities.iter().filter(fits).cloned().collect();
+    if fitting.iter().any(|known| known.certificate.is_valid_at(now)) {
+        fitting.retain(|known| known.certificate.is_valid_at(now));
+    }
+    if order.from.is_some() {
+        // Of several with the same address, the newest: the others are about to run out.
+        fitting.sort_by_key(|known| std::cmp::Reverse(known.certificate.not_before));
+        fitting.truncate(1);
+    }
+    match (fitting.as_slice(), &order.from) {
+        ([one], _) => Ok(one.clone()),
+        ([], Some(from)) => Err(text::no_identity_for(from)),
+        ([], None) => Err(text::no_signing_identity()),
+        (several, _) => {
+            let subjects: Vec<_> = several.iter().map(|known| known.certificate.subject.clone()).collect();
+            Err(text::which_identity(&subjects))
+        }
+    }
+}
+
+fn options(rooms: &Rooms, identity: &Identity, order: &Order) -> Options {
+    Options {
+        container: order.container,
+        form: order.form,
+        digest: order.digest,
+        scheme: match identity.kind {
+            KeyKind::Rsa => SignatureScheme::RsaPkcs1,
+            KeyKind::Ec => SignatureScheme::Ecdsa,
+        },
+        certificate: identity.certificate.der.clone(),
+        chain: rooms.keepers.chain(identity),
+        signing_time: SystemTime::now(),
+    }
+}
+
+/// The engine's request in the words of the keeper link.
+fn on_the_link(request: &Request) -> Result<(SignScheme, Digest, &[u8]), WaferError> {
+    let scheme = match request.scheme {
+        SignatureScheme::RsaPkcs1 => SignScheme::RsaPkcs1,
+        SignatureScheme::RsaPss => SignScheme::RsaPss,
+        SignatureScheme::Ecdsa => SignScheme::Ecdsa,
+        _ => return Err(text::internal("no such signature scheme")),
+    };
+    Ok((scheme, super::digest_on_the_link(request.digest_algorithm)?, &request.digest))
+}
+
+/// The engine speaks of "a certificate"; here it is the person's own.
+fn own_certificate(error: WaferError, identity: &Identity) -> WaferError {
+    match error.kind {
+        wafer_client::ErrorKind::NoRecipientCertificate => {
+            text::own_certificate_unusable(&identity.certificate.subject, &error.message)
+        }
+        _ => error,
+    }
+}

@@ -1,0 +1,84 @@
+//! Verifying a signature and judging its signers.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use wafer_client::WaferError;
+use wafer_smime::Source;
+use wafer_smime::algorithm::Container;
+use wafer_smime::error::Result as EngineResult;
+use wafer_smime::verify::{Content, Verified as Checked, verify as check};
+
+use super::{Call, Rooms, Sink, Supply, deliver};
+use crate::trust::{Verdict, judge};
+
+/// What is to be verified.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Mail or bare CMS.
+    pub container: Container,
+    /// Further certificates, DER.
+    pub certificates: Vec<Vec<u8>>,
+    /// The sender to compare with, instead of the message's own headers.
+    pub from: Option<String>,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// What the signatures say.
+    pub checked: Checked,
+    /// What is said of them.
+    pub verdict: Verdict,
+}
+
+/// Verifies `signature`, over `content` if it is detached; the signed content goes to `sink`, if there is one.
+///
+/// # Errors
+/// Those of `Mail.Verify`. A bad signature is none.
+pub async fn verify(
+    rooms: &Rooms,
+    call: &Arc<Call>,
+    order: Order,
+    signature: Box<dyn Supply>,
+    content: Option<Box<dyn Supply>>,
+    sink: Option<Box<dyn Sink>>,
+) -> Result<Verified, WaferError> {
+    let validator = rooms.validator.clone();
+    call.engine(move || {
+        let mut checked = read(&order, signature, content, sink)?;
+        if let Some(from) = order.from {
+            checked.from = vec![from];
+        }
+        let senders = (order.container == Container::Mail).then(|| checked.from.clone());
+        checked.certificates.extend(order.certificates);
+        let verdict = judge(&checked, senders.as_deref(), &*validator, SystemTime::now());
+        Ok(Verified { checked, verdict })
+    })
+    .await
+}
+
+fn read(
+    order: &Order,
+    mut signature: Box<dyn Supply>,
+    mut content: Option<Box<dyn Supply>>,
+    sink: Option<Box<dyn Sink>>,
+) -> EngineResult<Checked> {
+    let mut run = |out: Option<&mut dyn Write>| {
+        let content = match &mut content {
+            Some(content) => Content::Detached(&mut **content as &mut dyn Source),
+            None => Content::Attached,
+        };
+        check(&mut *signature, content, order.container, &order.certificates, out)
+    };
+    let checked = match sink {
+        Some(mut sink) => deliver(&mut *sink, |out| run(Some(out)))?,
+        None => run(None)?,
+    };
+    signature.finish();
+    if let Some(content) = &mut content {
+        content.finish();
+    }
+    Ok(checked)
+}
