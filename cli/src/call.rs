@@ -71,8 +71,12 @@ async fn next(progress: &mut Option<Progress>) -> Option<(u64, u64)> {
     }
 }
 
-/// The terminal this process was started from, for a PIN dialog in text.
+/// The terminal for a PIN dialog in text: the one that the person named for GnuPG's dialogs, or else the
+/// one this process was started from.
 fn terminal() -> Option<String> {
+    if let Some(named) = std::env::var("GPG_TTY").ok().filter(|path| path.starts_with('/')) {
+        return Some(named);
+    }
     let standard = [io::stdin().is_terminal(), io::stdout().is_terminal(), io::stderr().is_terminal()];
     let number = standard.iter().position(|is_terminal| *is_terminal)?;
     let path = std::fs::read_link(format!("/proc/self/fd/{number}")).ok()?;

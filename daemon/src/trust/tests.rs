@@ -56,7 +56,7 @@ fn a_path_leads_to_a_root_directly_and_through_issuers_in_any_order() {
     assert_eq!(roots.reason(&person, &[low.der.clone(), middle.der.clone()]), None);
     let garbage = vec![0x30, 0x03, 1, 2, 3];
     assert_eq!(roots.reason(&person, &[garbage, middle.der.clone(), low.der.clone()]), None);
-    assert_eq!(roots.reason(&person, &[low.der.clone()]), Some(Reason::UnknownIssuer));
+    assert_eq!(roots.reason(&person, std::slice::from_ref(&low.der)), Some(Reason::UnknownIssuer));
     assert_eq!(
         Roots::new(&[]).reason(&person, &[middle.der, low.der, root.der]),
         Some(Reason::UnknownIssuer)
