@@ -87,11 +87,11 @@ fn the_readers_own_error_comes_back() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::Error::from(io::ErrorKind::TimedOut))
+            Err(io::Error::from(ErrorKind::TimedOut))
         }
     }
     let error = Reader::new(Broken).raw().unwrap_err();
-    assert!(matches!(error, Error::Input(inner) if inner.kind() == io::ErrorKind::TimedOut));
+    assert!(matches!(error, Error::Input(inner) if inner.kind() == ErrorKind::TimedOut));
 }
 
 proptest! {

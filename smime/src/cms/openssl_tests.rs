@@ -4,6 +4,8 @@
 use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
+use proptest::prelude::*;
+use proptest::sample::Index;
 use zeroize::Zeroizing;
 
 use super::enveloped_read::{self, ContentKey, Header, Proved};
@@ -23,7 +25,7 @@ fn content(length: usize) -> Vec<u8> {
 }
 
 /// The whole use case in two passes.
-fn decrypt(sealed: &[u8], key: impl Fn(&Header) -> Result<ContentKey>) -> Result<Vec<u8>> {
+pub(super) fn decrypt(sealed: &[u8], key: impl Fn(&Header) -> Result<ContentKey>) -> Result<Vec<u8>> {
     let (header, body) = enveloped_read::open(sealed)?;
     let key = key(&header)?;
     let proof = match body.prove(&header, &key, None)? {
@@ -42,7 +44,7 @@ fn decrypt(sealed: &[u8], key: impl Fn(&Header) -> Result<ContentKey>) -> Result
 }
 
 /// Index of the recipient for certificate `name`, found as decrypt does.
-fn index(header: &Header, certificate: &[u8]) -> usize {
+pub(super) fn index(header: &Header, certificate: &[u8]) -> usize {
     let certificate = super::certificate::Certificate::parse(certificate).unwrap();
     header.recipients.iter().position(|recipient| certificate.is(&recipient.id)).unwrap()
 }
@@ -235,6 +237,86 @@ fn every_wrong_secret_is_one_error() {
     }
 }
 
+/// AuthEnvelopedData with authenticated attributes: they stand behind the content, but are hashed first.
+#[test]
+fn authenticated_attributes_take_one_pass_more() {
+    use super::identifier;
+    use crate::asn1::{der, oid};
+    use crate::crypto::ffi::{Cipher, Direction, OUTPUT};
+
+    let (key, nonce) = (Zeroizing::new(vec![3; 32]), [4; 12]);
+    let value = der::element(der::SET, &[&der::oid(&oid::ID_DATA)]);
+    let attribute = der::sequence(&[&der::oid(&oid::CONTENT_TYPE), &value]);
+    let mut cipher = Cipher::new(ContentCipher::Aes256Gcm, Direction::Encrypt, &key, &nonce).unwrap();
+    cipher.authenticate(&der::element(der::SET, &[&attribute])).unwrap();
+    let mut sealed = Box::new([0; OUTPUT]);
+    let length = cipher.update(b"attributes", &mut sealed).unwrap();
+    cipher.finish(&mut sealed).unwrap();
+    let tag = cipher.tag().unwrap();
+
+    let id = der::sequence(&[&der::sequence(&[]), &der::integer(1)]);
+    let wrapped = der::element(der::OCTET_STRING, &[&[9; 256]]);
+    let info = der::sequence(&[
+        &der::integer(0),
+        &id,
+        &der::algorithm(&oid::RSA_ENCRYPTION, &[der::NULL, 0]),
+        &wrapped,
+    ]);
+    let algorithm = identifier::write_content(ContentCipher::Aes256Gcm, &nonce).unwrap();
+    let content =
+        der::sequence(&[&der::oid(&oid::ID_DATA), &algorithm, &der::element(0x80, &[&sealed[..length]])]);
+    let message = |attribute: &[u8]| {
+        let whole = der::sequence(&[
+            &der::integer(0),
+            &der::element(der::SET, &[&info]),
+            &content,
+            &der::element(der::context(1), &[attribute]),
+            &der::element(der::OCTET_STRING, &[&tag]),
+        ]);
+        der::sequence(&[&der::oid(&oid::ID_AUTH_ENVELOPED_DATA), &der::element(der::context(0), &[&whole])])
+    };
+    let opened = |message: &[u8]| decrypt(message, |header| header.content_key(0, &key));
+    assert_eq!(opened(&message(&attribute)).unwrap(), b"attributes");
+    let mut other = attribute.clone();
+    *other.last_mut().unwrap() ^= 1;
+    assert!(matches!(opened(&message(&other)), Err(Error::Decryption)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Pieces of real messages, bent, cut and repeated: whatever comes, no panic.
+    #[test]
+    fn bent_messages_do_no_harm(which in 0..3usize, edits in proptest::collection::vec((any::<Index>(), any::<u8>(), 0..4u8), 1..8)) {
+        let mut bytes = SAMPLES.with(|samples| samples[which].clone());
+        for (at, byte, kind) in edits {
+            if bytes.is_empty() { break }
+            let at = at.index(bytes.len());
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes[at] ^= 1 << (byte % 8),
+                2 => bytes.truncate(at + 1),
+                _ => bytes.insert(at, byte),
+            }
+        }
+        super::vector_tests::try_everything(&bytes);
+    }
+}
+
+thread_local! {
+    static SAMPLES: [Vec<u8>; 3] = {
+        let keys = Keys::new();
+        keys.write("plain", b"plain");
+        keys.openssl(&["cms", "-sign", "-in", "plain", "-nodetach", "-stream", "-outform", "DER", "-out", "signed",
+            "-signer", "rsa.pem", "-inkey", "rsa.key"]);
+        [
+            keys.read("signed"),
+            seal(&keys, &["rsa", "p256"], ContentCipher::Aes256Gcm, b"plain", None),
+            seal(&keys, &["p384"], ContentCipher::Aes128Cbc, b"plain", Some(5)),
+        ]
+    };
+}
+
 #[test]
 fn a_message_that_changes_between_the_passes_is_noticed() {
     let keys = Keys::new();
@@ -324,7 +406,7 @@ fn unknown_content_ciphers_are_named() {
     ));
 }
 
-fn outcomes(signed: &[u8], detached: Option<&[u8]>, further: &[Vec<u8>]) -> Result<Vec<Outcome>> {
+pub(super) fn outcomes(signed: &[u8], detached: Option<&[u8]>, further: &[Vec<u8>]) -> Result<Vec<Outcome>> {
     let read = signed_read::read(signed, &mut std::io::sink())?;
     let mut hashers = hash::Hashers::new(&signed_verify::digests_needed(&read));
     hashers.update(detached.unwrap_or_default());

@@ -99,13 +99,17 @@ pub(super) fn answer(folder: &Path, key: &str, request: &Request) -> Zeroizing<V
             fs::write(&input, encrypted_key).unwrap();
             ("-decrypt", vec!["rsa_padding_mode:pkcs1".to_owned()])
         }
-        Request::RsaOaep { encrypted_key, hash, mgf_hash, .. } => {
+        Request::RsaOaep { encrypted_key, hash, mgf_hash, label, .. } => {
             fs::write(&input, encrypted_key).unwrap();
             let name = |hash: crate::algorithm::DigestAlgorithm| hash.name().replace('-', "");
             (
                 "-decrypt",
                 vec![
                     "rsa_padding_mode:oaep".to_owned(),
+                    format!(
+                        "rsa_oaep_label:{}",
+                        label.iter().map(|octet| format!("{octet:02x}")).collect::<String>()
+                    ),
                     format!("rsa_oaep_md:{}", name(*hash)),
                     format!("rsa_mgf1_md:{}", name(*mgf_hash)),
                 ],

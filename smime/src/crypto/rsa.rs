@@ -1,8 +1,6 @@
 //! RSA key transport, the public side.
 
-use aws_lc_rs::rsa::{
-    OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey, PublicEncryptingKey,
-};
+use aws_lc_rs::rsa::{Pkcs1PublicEncryptingKey, PublicEncryptingKey};
 
 use crate::error::{Error, Result};
 
@@ -14,17 +12,6 @@ pub(crate) fn encrypt_pkcs1(spki: &[u8], key: &[u8]) -> Result<Vec<u8>> {
     let public = Pkcs1PublicEncryptingKey::new(public(spki)?).map_err(|_| refused())?;
     let mut sealed = vec![0; public.ciphertext_size()];
     public.encrypt(key, &mut sealed).map_err(|_| refused())?;
-    Ok(sealed)
-}
-
-/// RSAES-OAEP with SHA-256 and MGF1-SHA-256, empty label (RFC 8017 section 7.1).
-///
-/// # Errors
-/// As [`encrypt_pkcs1`].
-pub(crate) fn encrypt_oaep(spki: &[u8], key: &[u8]) -> Result<Vec<u8>> {
-    let public = OaepPublicEncryptingKey::new(public(spki)?).map_err(|_| refused())?;
-    let mut sealed = vec![0; public.ciphertext_size()];
-    public.encrypt(&OAEP_SHA256_MGF1SHA256, key, &mut sealed, None).map_err(|_| refused())?;
     Ok(sealed)
 }
 
