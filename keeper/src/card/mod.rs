@@ -124,6 +124,10 @@ pub trait Card: Send {
 pub trait Source: Send {
     /// The tokens that are present, each with the name of its slot or reader.
     fn present(&mut self) -> Result<Vec<(Identity, String)>, CardError>;
+    /// Whether tokens can come and go (readers, not software): then pcscd is asked to tell when.
+    fn is_removable(&self) -> bool {
+        false
+    }
     /// Opens a token that [`Self::present`] just listed.
     fn open(&mut self, identity: &Identity) -> Result<Box<dyn Card>, CardError>;
 }

@@ -39,6 +39,7 @@ pub async fn serve(settings: Settings, link: OwnedFd, helper: OwnedFd) -> Result
     let log = Arc::new(Log::default());
     let asking = Arc::new(Asking { prompter, desk: OnceLock::new(), log: Arc::clone(&log) });
     let grants = Grants::default();
+    let readers = Arc::clone(&registry);
     let keeper = Keeper { registry, asking: Arc::clone(&asking), grants, log, source: settings.name };
     // The object is there before the first message can be.
     let builder = zbus::connection::Builder::unix_stream(link.into()).p2p().serve_at(KEEPER_PATH, keeper);
@@ -48,6 +49,7 @@ pub async fn serve(settings: Settings, link: OwnedFd, helper: OwnedFd) -> Result
     asking.desk.get_or_init(|| desk);
     let object = connection.object_server().interface::<_, Keeper>(KEEPER_PATH).await.map_err(text)?;
 
+    tokio::spawn(async move { readers.follow_readers().await });
     let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
     loop {
         tokio::select! {

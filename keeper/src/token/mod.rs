@@ -1,5 +1,6 @@
 //! Tokens that are present: one thread each, their login, and what is known of them.
 
+pub mod hotplug;
 pub mod registry;
 pub mod worker;
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wafer_client::keeper::{KeyInfo, TokenInfo};
 
+use super::hotplug::Hotplug;
 use super::worker::{Urgency, Worker};
 use super::{Common, Token};
 use crate::card::{CardError, Source};
@@ -23,6 +24,7 @@ pub struct Registry {
     tokens: Mutex<BTreeMap<String, Arc<Token>>>,
     listing: tokio::sync::Mutex<()>,
     common: Common,
+    hotplug: Hotplug,
 }
 
 impl Registry {
@@ -30,13 +32,26 @@ impl Registry {
     pub fn new(load: Load, common: Common) -> std::io::Result<Self> {
         let place = Place::NotLoaded(Some(load));
         let source = Worker::start("module", place, common.module_deadline, Arc::clone(&common.on_hang))?;
-        Ok(Self { source, tokens: Mutex::default(), listing: tokio::sync::Mutex::default(), common })
+        Ok(Self {
+            source,
+            tokens: Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
+            common,
+            hotplug: Hotplug::default(),
+        })
     }
 
     /// Lists the tokens afresh. Tokens that went are forgotten, new ones get their thread.
     pub async fn list(&self) -> Result<Vec<TokenInfo>, CardError> {
         let _one_at_a_time = self.listing.lock().await;
-        let present = self.source.call(Urgency::Queued, |place| loaded(place)?.present()).await?;
+        let look = self.source.call(Urgency::Queued, |place| {
+            let source = loaded(place)?;
+            Ok((source.present()?, source.is_removable()))
+        });
+        let (present, removable) = look.await?;
+        if removable {
+            self.hotplug.ensure();
+        }
         let gone = self.retain(|id| present.iter().any(|(identity, _)| identity.id == id));
         for token in gone {
             self.let_go(&token).await;
@@ -64,6 +79,17 @@ impl Registry {
             }
         }
         Ok(listed)
+    }
+
+    /// Goes on for ever: after each insertion or removal the list is made afresh and waferd is told.
+    pub async fn follow_readers(&self) {
+        loop {
+            self.hotplug.happened.notified().await;
+            if let Err(error) = self.list().await {
+                tracing::warn!(%error, "the tokens cannot be listed");
+            }
+            self.common.changed.notify_one();
+        }
     }
 
     /// The token with this id, if it was there at the last look.

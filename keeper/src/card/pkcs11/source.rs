@@ -51,6 +51,13 @@ impl Source for Module {
         Ok(found)
     }
 
+    fn is_removable(&self) -> bool {
+        let slots = self.pkcs11.get_all_slots().unwrap_or_default();
+        slots
+            .into_iter()
+            .any(|slot| self.pkcs11.get_slot_info(slot).is_ok_and(|info| info.removable_device()))
+    }
+
     fn open(&mut self, identity: &Identity) -> Result<Box<dyn Card>, CardError> {
         let (identity, slot) =
             self.slots.iter().find(|(known, _)| known.id == identity.id).ok_or(CardError::Gone)?;
