@@ -1,0 +1,317 @@
+//! What the tests share: people with software keys, made by the openssl command, and
+//! short ways through the engine's use cases.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+use wafer_smime::algorithm::{Armor, Container, ContentCipher, DigestAlgorithm, SignatureScheme};
+use wafer_smime::error::Result;
+use wafer_smime::{Error, decrypt, encrypt, sign, verify};
+use zeroize::Zeroizing;
+
+pub(crate) const MAIL: Container = Container::Mail;
+pub(crate) const DER: Container = Container::Cms(Armor::Der);
+
+/// A mail as a mail program would hand it in, with LF.
+pub(crate) const LETTER: &str = "From: Anna <anna@example.test>\n\
+To: Bert <bert@example.test>\n\
+Subject: a letter\n\
+MIME-Version: 1.0\n\
+Content-Type: text/plain; charset=utf-8\n\
+Content-Transfer-Encoding: 8bit\n\
+\n\
+Dear Bert,\n\
+--b1 is no boundary here, \u{e4}\u{f6}\u{fc}.\n\
+\n\
+.\n\
+From Anna\n";
+
+/// The MIME entity in [`LETTER`], as it is sealed.
+pub(crate) fn letter_entity() -> String {
+    let (head, body) = LETTER.split_once("\n\n").unwrap();
+    let fields: Vec<&str> = head.lines().filter(|line| line.starts_with("Content-")).collect();
+    format!("{}\n\n{body}", fields.join("\n")).replace('\n', "\r\n")
+}
+
+/// A kind of key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    Rsa,
+    P256,
+    P384,
+}
+
+pub(crate) const KEYS: [Key; 3] = [Key::Rsa, Key::P256, Key::P384];
+
+/// A person with a certificate from a throw-away CA and its private key, as files.
+pub(crate) struct Person {
+    pub(crate) dir: TempDir,
+    pub(crate) certificate: Vec<u8>,
+    scheme: SignatureScheme,
+}
+
+impl Person {
+    pub(crate) fn new(key: Key) -> Self {
+        Self::named(key, "anna")
+    }
+
+    /// `name` becomes common name and mail address.
+    pub(crate) fn named(key: Key, name: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let at = dir.path();
+        let usage = if key == Key::Rsa { "keyEncipherment" } else { "keyAgreement" };
+        let extensions = format!(
+            "[ca]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n\
+             subjectKeyIdentifier=hash\n\
+             [user]\nbasicConstraints=critical,CA:FALSE\n\
+             keyUsage=critical,digitalSignature,nonRepudiation,{usage}\nextendedKeyUsage=emailProtection\n\
+             subjectAltName=email:{name}@example.test\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        );
+        fs::write(at.join("extensions"), extensions).unwrap();
+        openssl(at, &words("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ca.key"));
+        openssl(at, &words("req -new -key ca.key -out ca.csr -subj /O=Test/CN=Root"));
+        openssl(
+            at,
+            &words(
+                "x509 -req -in ca.csr -signkey ca.key -days 3650 -extfile extensions -extensions ca -out ca.pem",
+            ),
+        );
+        let generate = match key {
+            Key::Rsa => "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem",
+            Key::P256 => "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem",
+            Key::P384 => "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out key.pem",
+        };
+        openssl(at, &words(generate));
+        openssl(at, &words(&format!("req -new -key key.pem -out user.csr -subj /O=Test/CN={name}")));
+        openssl(
+            at,
+            &words(
+                "x509 -req -in user.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1000 -extfile extensions \
+                 -extensions user -out cert.pem",
+            ),
+        );
+        let certificate = openssl(at, &words("x509 -in cert.pem -outform DER"));
+        let scheme = if key == Key::Rsa { SignatureScheme::RsaPkcs1 } else { SignatureScheme::Ecdsa };
+        Self { dir, certificate, scheme }
+    }
+
+    /// A person whose RSA key and certificate are PEM files already.
+    pub(crate) fn from_files(key: &Path, certificate: &Path) -> Self {
+        let dir = TempDir::new().unwrap();
+        fs::copy(key, dir.path().join("key.pem")).unwrap();
+        fs::copy(certificate, dir.path().join("cert.pem")).unwrap();
+        let certificate = openssl(dir.path(), &words("x509 -in cert.pem -outform DER"));
+        Self { dir, certificate, scheme: SignatureScheme::RsaPkcs1 }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+
+    /// Runs openssl in this person's folder; it must succeed. Answers its standard output.
+    pub(crate) fn openssl(&self, arguments: &str) -> Vec<u8> {
+        openssl(self.dir.path(), &words(arguments))
+    }
+
+    /// The private operation a token would do for a signature.
+    pub(crate) fn private_sign(&self, request: &sign::Request) -> Vec<u8> {
+        self.write("digest", &request.digest);
+        let padding =
+            if self.scheme == SignatureScheme::RsaPkcs1 { "-pkeyopt rsa_padding_mode:pkcs1" } else { "" };
+        let digest = digest_name(request.digest_algorithm);
+        self.openssl(&format!("pkeyutl -sign -inkey key.pem -in digest {padding} -pkeyopt digest:{digest}"))
+    }
+
+    /// The private operation a token would do for a decryption.
+    pub(crate) fn private_unwrap(&self, request: &decrypt::Request) -> Zeroizing<Vec<u8>> {
+        let answer = match request {
+            decrypt::Request::RsaPkcs1 { encrypted_key, key_length } => {
+                self.write("wrapped", encrypted_key);
+                let words =
+                    words("pkeyutl -decrypt -inkey key.pem -in wrapped -pkeyopt rsa_padding_mode:pkcs1");
+                let output = run("openssl", self.dir.path(), &words);
+                // RFC 3218: a wrong padding is answered with a key that does not fit.
+                if output.status.success() { output.stdout } else { vec![0x5a; *key_length] }
+            }
+            decrypt::Request::RsaOaep { encrypted_key, hash, mgf_hash, label, .. } => {
+                assert!(label.is_empty(), "openssl writes no label");
+                self.write("wrapped", encrypted_key);
+                let (hash, mgf) = (digest_name(*hash), digest_name(*mgf_hash));
+                self.openssl(&format!(
+                    "pkeyutl -decrypt -inkey key.pem -in wrapped -pkeyopt rsa_padding_mode:oaep \
+                     -pkeyopt rsa_oaep_md:{hash} -pkeyopt rsa_mgf1_md:{mgf}"
+                ))
+            }
+            decrypt::Request::Ecdh { peer_point } => {
+                self.write("peer.der", &public_key(peer_point));
+                self.openssl("pkeyutl -derive -inkey key.pem -peerkey peer.der -peerform DER")
+            }
+        };
+        Zeroizing::new(answer)
+    }
+
+    pub(crate) fn sign_options(
+        &self,
+        container: Container,
+        form: sign::Form,
+        digest: DigestAlgorithm,
+    ) -> sign::Options {
+        sign::Options {
+            container,
+            form,
+            digest,
+            scheme: self.scheme,
+            certificate: self.certificate.clone(),
+            chain: vec![],
+            signing_time: SystemTime::now() - Duration::from_secs(60),
+        }
+    }
+
+    pub(crate) fn sign(&self, message: &[u8], container: Container, form: sign::Form) -> Vec<u8> {
+        self.sign_with(message, &self.sign_options(container, form, DigestAlgorithm::Sha256)).unwrap()
+    }
+
+    pub(crate) fn sign_with(&self, mut message: &[u8], options: &sign::Options) -> Result<Vec<u8>> {
+        let prepared = sign::prepare(&mut message, options)?;
+        let signature = self.private_sign(prepared.request());
+        let mut out = Vec::new();
+        prepared.write(&signature, &mut message, &mut out)?;
+        Ok(out)
+    }
+
+    /// Decrypts with this person's key; `Error::Decryption` if no recipient is this person.
+    pub(crate) fn decrypt(
+        &self,
+        mut message: &[u8],
+        container: Container,
+    ) -> Result<(decrypt::Opened, Vec<u8>)> {
+        let sealed = decrypt::open(&mut message, container)?;
+        let mine = sealed.recipients().iter().position(|one| one.id.matches(&self.certificate));
+        let index = mine.ok_or(Error::Decryption)?;
+        let recipient = &sealed.recipients()[index];
+        let request = recipient
+            .request
+            .as_ref()
+            .ok_or_else(|| Error::UnsupportedAlgorithm(recipient.algorithm.clone()))?;
+        let mut out = Vec::new();
+        let opened = sealed.decrypt(index, self.private_unwrap(request), &mut message, &mut out)?;
+        assert_eq!(opened.length, out.len() as u64);
+        Ok((opened, out))
+    }
+}
+
+pub(crate) fn encrypt(
+    message: &[u8],
+    container: Container,
+    cipher: ContentCipher,
+    people: &[&Person],
+) -> Vec<u8> {
+    let recipients = people.iter().map(|person| person.certificate.clone()).collect();
+    let mut out = Vec::new();
+    let mut source = message;
+    encrypt::encrypt(&mut source, &encrypt::Options { container, cipher, recipients }, &mut out).unwrap();
+    out
+}
+
+/// Verifies, and answers the signed content too.
+pub(crate) fn verify(mut message: &[u8], container: Container) -> Result<(verify::Verified, Vec<u8>)> {
+    let mut out = Vec::new();
+    let attached = verify::Content::Attached;
+    let verified = verify::verify(&mut message, attached, container, &[], Some(&mut out))?;
+    assert_eq!(verified.content_length, out.len() as u64);
+    // Whether or not somebody wants the content makes no difference.
+    let attached = verify::Content::Attached;
+    let again = verify::verify(&mut message, attached, container, &[], None)?;
+    assert_eq!(outcomes(&again), outcomes(&verified));
+    Ok((verified, out))
+}
+
+pub(crate) fn verify_detached(mut signature: &[u8], mut content: &[u8]) -> Result<verify::Verified> {
+    let detached = verify::Content::Detached(&mut content);
+    verify::verify(&mut signature, detached, DER, &[], None)
+}
+
+pub(crate) fn outcomes(verified: &verify::Verified) -> Vec<verify::Outcome> {
+    verified.signers.iter().map(|signer| signer.outcome.clone()).collect()
+}
+
+/// Runs openssl; it must succeed.
+pub(crate) fn openssl(dir: &Path, arguments: &[&str]) -> Vec<u8> {
+    must("openssl", dir, arguments)
+}
+
+/// Runs a program; it must succeed. Answers its standard output.
+pub(crate) fn must(program: &str, dir: &Path, arguments: &[&str]) -> Vec<u8> {
+    let output = run(program, dir, arguments);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {}: {told}", arguments.join(" "));
+    output.stdout
+}
+
+pub(crate) fn run(program: &str, dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).current_dir(dir).stdin(Stdio::null()).output().unwrap()
+}
+
+pub(crate) fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
+/// Whether a program is there; where CI is set it must be.
+pub(crate) fn has(program: &str) -> bool {
+    let there =
+        std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|dir| dir.join(program).exists());
+    assert!(there || std::env::var_os("CI").is_none(), "{program} is missing");
+    if !there {
+        eprintln!("skipped: {program} is missing");
+    }
+    there
+}
+
+/// The folder of public test vectors; `None`, with a word about it, where there is none.
+pub(crate) fn vectors(folder: &str) -> Option<PathBuf> {
+    let found = std::env::var_os("WAFER_VECTORS").map(|root| PathBuf::from(root).join(folder));
+    assert!(found.is_some() || std::env::var_os("CI").is_none(), "WAFER_VECTORS is not set");
+    if found.is_none() {
+        eprintln!("skipped: WAFER_VECTORS is not set");
+    }
+    found
+}
+
+fn digest_name(digest: DigestAlgorithm) -> &'static str {
+    match digest {
+        DigestAlgorithm::Sha256 => "sha256",
+        DigestAlgorithm::Sha384 => "sha384",
+        DigestAlgorithm::Sha512 => "sha512",
+        _ => "sha1",
+    }
+}
+
+/// SubjectPublicKeyInfo of a P-256 or P-384 point (RFC 5480).
+fn public_key(point: &[u8]) -> Vec<u8> {
+    let curve: &[u8] = match point.len() {
+        65 => &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
+        97 => &[6, 5, 0x2b, 0x81, 4, 0, 0x22],
+        other => panic!("a point of {other} bytes"),
+    };
+    let algorithm = tlv(0x30, &[&[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1], curve].concat());
+    let bits = tlv(3, &[&[0], point].concat());
+    tlv(0x30, &[algorithm, bits].concat())
+}
+
+fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(value.len()).unwrap();
+    let head = if length < 128 { vec![tag, length] } else { vec![tag, 0x81, length] };
+    [head, value.to_vec()].concat()
+}
