@@ -7,6 +7,7 @@ use crate::algorithm::{Armor, Container, DigestAlgorithm, SignatureScheme};
 use crate::cms::signed_write::{self, Signature};
 use crate::crypto::hash::{self, Digests, Hashers};
 use crate::error::{Error, Result};
+use crate::mime::address;
 use crate::mime::armor::Encoder;
 use crate::mime::base64_write::Base64Writer;
 use crate::mime::head::Head;
@@ -64,6 +65,15 @@ pub struct Prepared {
     /// DER of the signed attributes.
     attributes: Vec<u8>,
     request: Request,
+}
+
+/// The addresses that a mail's `From` and `Sender` headers name, domains in lower case; none for a bare
+/// MIME entity. Reads the head only.
+///
+/// # Errors
+/// [`Error::Input`], [`Error::Malformed`] (not MIME), [`Error::Limit`].
+pub fn senders(source: &mut dyn Source) -> Result<Vec<String>> {
+    Ok(address::senders(&Message::open(source).map_err(unwrapped)?.head))
 }
 
 /// Reads `source` once and makes everything ready up to the signature.

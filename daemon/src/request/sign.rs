@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use wafer_client::WaferError;
 use wafer_client::keeper::{Digest, KeyKind, Operation, SignScheme};
 use wafer_smime::algorithm::{Container, DigestAlgorithm, SignatureScheme};
-use wafer_smime::sign::{Form, Options, Request, prepare};
+use wafer_smime::sign::{Form, Options, Request, prepare, senders};
 
 use super::{Call, Rooms, Sink, Supply, deliver};
 use crate::identity::Identity;
@@ -51,7 +51,9 @@ pub async fn sign(
     mut sink: Box<dyn Sink>,
 ) -> Result<Signed, WaferError> {
     let admission = call.admit(Operation::Sign)?;
-    let identity = choose(&rooms.keepers.identities(), &order)?;
+    let senders;
+    (senders, supply) = senders_of(call, &order, supply).await?;
+    let identity = choose(&rooms.keepers.identities(), &order, &senders)?;
     let options = options(rooms, &identity, &order);
     let scheme = options.scheme;
     let (prepared, mut supply) = call
@@ -72,29 +74,49 @@ pub async fn sign(
     Ok(Signed { identity: identity.id.clone(), digest: order.digest, scheme })
 }
 
-/// The identity that `order` names or, if it names none, the only one that signs.
-fn choose(identities: &[Arc<Identity>], order: &Order) -> Result<Arc<Identity>, WaferError> {
+/// The addresses that may sign: the one that `order` chose, else those of the mail itself.
+async fn senders_of(
+    call: &Arc<Call>,
+    order: &Order,
+    mut supply: Box<dyn Supply>,
+) -> Result<(Vec<String>, Box<dyn Supply>), WaferError> {
+    match &order.from {
+        Some(from) => Ok((vec![from.clone()], supply)),
+        None if order.identity.is_none() && order.container == Container::Mail => {
+            call.engine(move || Ok((senders(&mut *supply)?, supply))).await
+        }
+        None => Ok((Vec::new(), supply)),
+    }
+}
+
+/// The identity that `order` names, else one of `senders`, else the only one that signs.
+fn choose(
+    identities: &[Arc<Identity>],
+    order: &Order,
+    senders: &[String],
+) -> Result<Arc<Identity>, WaferError> {
     if let Some(id) = &order.identity {
         return identities.iter().find(|known| known.id == *id).cloned().ok_or_else(text::identity_unknown);
     }
     let now = SystemTime::now();
     let fits = |known: &&Arc<Identity>| {
         let certificate = &known.certificate;
-        certificate.usage.sign && order.from.as_ref().is_none_or(|from| certificate.has_address(from))
+        certificate.usage.sign
+            && (senders.is_empty() || senders.iter().any(|sender| certificate.has_address(sender)))
     };
     let mut fitting: Vec<_> = identities.iter().filter(fits).cloned().collect();
     if fitting.iter().any(|known| known.certificate.is_valid_at(now)) {
         fitting.retain(|known| known.certificate.is_valid_at(now));
     }
-    if order.from.is_some() {
+    if !senders.is_empty() {
         // Of several with the same address, the newest: the others are about to run out.
         fitting.sort_by_key(|known| std::cmp::Reverse(known.certificate.not_before));
         fitting.truncate(1);
     }
-    match (fitting.as_slice(), &order.from) {
+    match (fitting.as_slice(), senders) {
         ([one], _) => Ok(one.clone()),
-        ([], Some(from)) => Err(text::no_identity_for(from)),
-        ([], None) => Err(text::no_signing_identity()),
+        ([], [_, ..]) => Err(text::no_identity_for(&senders.join(", "))),
+        ([], []) => Err(text::no_signing_identity()),
         (several, _) => {
             let subjects: Vec<_> = several.iter().map(|known| known.certificate.subject.clone()).collect();
             Err(text::which_identity(&subjects))

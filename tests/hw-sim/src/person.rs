@@ -90,9 +90,14 @@ impl Person {
     /// Waits for dialog number `number` (from 1) to be open and drawn, and gives its text.
     pub fn reads_dialog(&self, number: usize) -> String {
         self.waits_until(&format!("dialog number {number}"), |screen| {
-            let text = screen.words();
-            (screen.is_drawn() && screen.opened() == number).then_some(text)
+            (screen.is_drawn() && screen.opened() == number).then(|| screen.words())
         })
+    }
+
+    /// The text of dialog number `number`, if it is open and drawn now.
+    pub fn dialog(&self, number: usize) -> Option<String> {
+        let screen = self.seen.screen.lock().unwrap();
+        (screen.is_drawn() && screen.opened() == number).then(|| screen.words())
     }
 
     /// Waits until no dialog is open, and gives the text of the last one.

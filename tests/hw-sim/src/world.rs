@@ -1,6 +1,7 @@
 //! A test's whole world: bus, token, daemon, a person at a terminal, a mail program.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::{Command, Output, Stdio};
 
 use zbus::Variant;
@@ -11,6 +12,7 @@ use crate::person::Person;
 use crate::programs::program;
 use crate::softhsm::{PIN, SoftHsm, TestModule};
 use crate::waferd::{Settings, Waferd, environment};
+use crate::wait::{until_async, within};
 
 /// All of it. Parts are public: stories use what they need.
 #[derive(Debug)]
@@ -63,21 +65,24 @@ impl World {
         options
     }
 
-    /// Runs `work`, a call that asks for the PIN, while the person answers with the right one.
+    /// Runs `work`, a call that asks for the PIN, while the person answers with the right one. A call that
+    /// ends before it has asked is not waited for.
     pub async fn with_pin<T>(&self, work: impl Future<Output = T>) -> T {
-        let number = self.person.dialogs() + 1;
-        let (answer, ()) = tokio::join!(work, self.answers(number, PIN));
-        answer
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            answer = &mut work => return answer,
+            () = self.answers(self.person.dialogs() + 1, PIN) => {}
+        }
+        within("the call after the PIN", work).await
     }
 
     /// Waits for dialog `number` and types `pin` into it, beside the test's other tasks.
     pub async fn answers(&self, number: usize, pin: &str) {
-        let (person, pin) = (self.person.clone(), pin.to_owned());
-        let typing = tokio::task::spawn_blocking(move || {
-            person.reads_dialog(number);
-            person.types(&pin);
-        });
-        typing.await.unwrap();
+        until_async("a PIN dialog", || self.person.dialog(number)).await;
+        let person = self.person.clone();
+        let pin = pin.to_owned();
+        tokio::task::spawn_blocking(move || person.types(&pin)).await.unwrap();
     }
 
     /// Logs in: one signature, with the dialog answered.
