@@ -63,7 +63,7 @@ pub(crate) async fn serve(service: &Arc<Service>) -> zbus::Result<Served> {
         server.at(ROOT_PATH, Mail(door.clone())).await?;
         server.at(ROOT_PATH, Cms(door.clone())).await?;
         server.at(ROOT_PATH, ServiceObject(door.clone())).await?;
-        published.add(bus, &door).await;
+        published.add(bus, &door, published::First::default()).await;
         bus.request_name(BUS_NAME).await?;
     }
     let served = Served { bus, published };

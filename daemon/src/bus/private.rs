@@ -16,7 +16,7 @@ use zbus::{Connection, Guid};
 use super::caller::{Caller, Origin};
 use super::door::{Door, Service};
 use super::peer::PeerBus;
-use super::published::Published;
+use super::published::{self, Published};
 use super::serve_root;
 use crate::sys;
 
@@ -75,12 +75,12 @@ async fn serve(
     let peer = PeerBus { client: name, pid, uid };
     let builder =
         Builder::unix_stream(stream).server(Guid::generate()).p2p().serve_at("/org/freedesktop/DBus", peer);
-    let connection: Connection =
-        match tokio::time::timeout(HANDSHAKE, serve_root(builder, &door).build()).await {
-            Ok(connection) => connection?,
-            Err(_) => return Ok(()),
-        };
-    published.add(&connection, &door).await;
+    let (builder, first) = published::first(serve_root(builder, &door), &door);
+    let connection: Connection = match tokio::time::timeout(HANDSHAKE, builder.build()).await {
+        Ok(connection) => connection?,
+        Err(_) => return Ok(()),
+    };
+    published.add(&connection, &door, first).await;
     connection.closed().await;
     caller.leave();
     drop(connection);
