@@ -48,7 +48,7 @@ pub struct Signer {
     pub scheme: Option<SignatureScheme>,
     /// signingTime, if signed.
     pub signing_time: Option<SystemTime>,
-    /// Content octets of the smimeCapabilities attribute's value, DER, if signed.
+    /// Value of the smimeCapabilities attribute (a SEQUENCE, RFC 8551 section 2.5.2), DER, if signed.
     pub capabilities: Option<Vec<u8>>,
 }
 

@@ -94,7 +94,12 @@ impl<'a> Attributes<'a> {
     pub(super) fn parse(mut set: Cursor<'a>) -> Result<Self> {
         let mut this = Self::default();
         let mut seen = Vec::new();
+        let mut count = 0;
         while let Some(attribute) = set.next()? {
+            count += 1;
+            if count > 128 {
+                return Err(Error::Limit("128 signed attributes"));
+            }
             let mut parts = attribute.inside();
             let id = parts.expect(der::OID)?.oid()?;
             let mut values = parts.expect(der::SET)?.inside();

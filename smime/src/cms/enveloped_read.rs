@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::algorithm::ContentCipher;
 use crate::asn1::ber::{Reader, malformed};
 use crate::asn1::der::{self, Cursor};
-use crate::asn1::{normal, oid};
+use crate::asn1::{MAX_MEMBERS, normal, oid};
 use crate::cms::identifier::ContentAlgorithm;
 use crate::cms::recipient_read::{self, Unwrap};
 use crate::crypto::ffi::{Cipher, Direction, OUTPUT};
@@ -135,6 +135,9 @@ pub(super) fn open_inner<R: Read>(mut reader: Reader<R>, authenticated: bool) ->
     let mut infos = Vec::new();
     reader.enter(der::SET)?;
     while reader.peek()?.is_some() {
+        if infos.len() == MAX_MEMBERS {
+            return Err(Error::Limit("10000 recipients"));
+        }
         infos.push(normal::to_der(&reader.raw()?)?);
     }
     reader.leave()?;
@@ -142,7 +145,11 @@ pub(super) fn open_inner<R: Read>(mut reader: Reader<R>, authenticated: bool) ->
     reader.der(der::OID)?;
     let content = ContentAlgorithm::parse(&reader.der(der::SEQUENCE)?)?;
     let key_length = content.cipher.map_or(0, ContentCipher::key_length);
-    let (recipients, unwraps) = infos.iter().flat_map(|info| recipient_read::read(info, key_length)).unzip();
+    let all = infos.iter().flat_map(|info| recipient_read::read(info, key_length));
+    let (recipients, unwraps): (Vec<_>, Vec<_>) = all.take(MAX_MEMBERS + 1).unzip();
+    if recipients.len() > MAX_MEMBERS {
+        return Err(Error::Limit("10000 recipients"));
+    }
     let header = Header { authenticated, cipher_name: content.name.clone(), recipients, unwraps, content };
     Ok((header, Body { reader }))
 }

@@ -581,3 +581,50 @@ fn after_2049_the_time_is_generalized() {
     assert_eq!(time(2_524_607_999), (true, false));
     assert_eq!(time(2_524_608_000), (false, true));
 }
+
+/// Lists of the smallest members possible, as long as fits: refused before they cost much memory.
+#[test]
+fn endless_lists_are_a_limit() {
+    use crate::asn1::{der, oid};
+    let many = |member: &[u8], count| der::element(der::SET, &[&member.repeat(count)]);
+    let content_info =
+        |id, inside: &[u8]| der::sequence(&[&der::oid(&id), &der::element(der::context(0), &[inside])]);
+    let algorithm = super::identifier::write_content(ContentCipher::Aes128Cbc, &[0; 16]).unwrap();
+    let content = der::sequence(&[&der::oid(&oid::ID_DATA), &algorithm]);
+
+    let nobody = many(&[0x30, 0], 1_000_000);
+    let sealed = content_info(oid::ID_ENVELOPED_DATA, &der::sequence(&[&der::integer(0), &nobody, &content]));
+    assert!(matches!(enveloped_read::open(&sealed[..]), Err(Error::Limit(_))));
+
+    let point = der::element(0x03, &[&[0, 4], &[7; 64]]);
+    let originator = der::element(der::context(1), &[&der::algorithm(&oid::EC_PUBLIC_KEY, &[]), &point]);
+    let id = der::sequence(&[&der::sequence(&[]), &der::integer(1)]);
+    let key = der::sequence(&[&id, &der::element(der::OCTET_STRING, &[])]);
+    let ukm = der::element(der::OCTET_STRING, &[&[1; 1_000_000]]);
+    let agreement = |keys| {
+        let info = der::element(
+            der::context(1),
+            &[
+                &der::integer(3),
+                &der::element(der::context(0), &[&originator]),
+                &der::element(der::context(1), &[&ukm]),
+                &der::algorithm(&oid::STD_DH_SHA256, &der::algorithm(&oid::AES128_WRAP, &[])),
+                &der::sequence(&[&key.repeat(keys)]),
+            ],
+        );
+        let inside = der::sequence(&[&der::integer(2), &der::element(der::SET, &[&info]), &content]);
+        content_info(oid::ID_ENVELOPED_DATA, &inside)
+    };
+    assert!(matches!(enveloped_read::open(&agreement(100_000)[..]), Err(Error::Limit(_))));
+    let (header, _) = enveloped_read::open(&agreement(9_000)[..]).unwrap();
+    assert!(
+        header.recipients.iter().all(|recipient| recipient.request.is_none()),
+        "so large a UKM is not served"
+    );
+
+    let data = der::sequence(&[&der::oid(&oid::ID_DATA)]);
+    let signers = many(&[0x30, 0], 100_000);
+    let signed = der::sequence(&[&der::integer(1), &many(&[], 0), &data, &signers]);
+    let read = signed_read::read(&content_info(oid::ID_SIGNED_DATA, &signed)[..], &mut std::io::sink());
+    assert!(matches!(read, Err(Error::Limit(_))));
+}

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::asn1::ber::malformed;
 use crate::asn1::der::{self, Cursor, Element};
-use crate::asn1::{normal, oid};
+use crate::asn1::{MAX_MEMBERS, normal, oid};
 use crate::cms::identifier::{self, Algorithm};
 use crate::crypto::ffi;
 use crate::crypto::kdf::Kdf;
@@ -103,14 +103,18 @@ fn agreement(info: &Element<'_>) -> Result<Vec<(Recipient, Unwrap)>> {
         None => None,
     };
     let how = match (kdf(&algorithm.oid), wrap, wrap_length, &point) {
+        // Each recipient gets a copy, so a huge one is no good; what occurs has about a hundred bytes.
         (Some(kdf), Some(wrap), Some(length), Some(point)) => {
-            Some((kdf, length, shared_info(wrap.whole, ukm, length), point))
+            Some((kdf, length, shared_info(wrap.whole, ukm, length), point)).filter(|how| how.2.len() <= 4096)
         }
         _ => None,
     };
     let mut found = Vec::new();
     let mut keys = fields.expect(der::SEQUENCE)?.inside();
     while let Some(key) = keys.next()? {
+        if found.len() > MAX_MEMBERS {
+            break; // the caller refuses so many
+        }
         let mut parts = key.inside();
         let id = agreement_id(parts.next()?)?;
         let wrapped = parts.expect(der::OCTET_STRING)?.content.to_vec();

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use crate::algorithm::DigestAlgorithm;
 use crate::asn1::ber::Reader;
 use crate::asn1::der::{self, Cursor};
-use crate::asn1::oid;
+use crate::asn1::{MAX_MEMBERS, MAX_SIGNERS, oid};
 use crate::cms::identifier;
 use crate::crypto::hash::{Digests, Hashers};
 use crate::error::{Error, Result};
@@ -65,6 +65,9 @@ pub(crate) fn read<R: Read, W: Write + ?Sized>(input: R, out: &mut W) -> Result<
     reader.enter(der::SET)?;
     let mut signers = Vec::new();
     while reader.peek()?.is_some() {
+        if signers.len() == MAX_SIGNERS {
+            return Err(Error::Limit("64 signers"));
+        }
         signers.push(SignerInfo(reader.raw()?));
     }
     reader.finish()?;
@@ -106,6 +109,9 @@ fn certificates<R: Read>(reader: &mut Reader<R>) -> Result<Vec<Vec<u8>>> {
     if reader.peek()? == Some(der::context(0)) {
         reader.enter(der::context(0))?;
         while let Some(tag) = reader.peek()? {
+            if certificates.len() == MAX_MEMBERS {
+                return Err(Error::Limit("10000 certificates"));
+            }
             if tag == der::SEQUENCE {
                 certificates.push(reader.raw()?);
             } else {
