@@ -7,10 +7,12 @@ use std::time::SystemTime;
 use wafer_client::WaferError;
 use wafer_smime::Source;
 use wafer_smime::algorithm::Container;
-use wafer_smime::error::Result as EngineResult;
+use wafer_smime::error::{Error, Result as EngineResult};
+use wafer_smime::inspect::{Layer, inspect};
 use wafer_smime::verify::{Content, Verified as Checked, verify as check};
 
 use super::{Call, Rooms, Sink, Supply, deliver};
+use crate::text;
 use crate::trust::{Verdict, judge};
 
 /// What is to be verified.
@@ -45,6 +47,18 @@ pub async fn verify(
     content: Option<Box<dyn Supply>>,
     sink: Option<Box<dyn Sink>>,
 ) -> Result<Verified, WaferError> {
+    let mut signature = signature;
+    if content.is_some() {
+        let look = move || {
+            let seen = inspect(&mut *signature.open().map_err(Error::Input)?)?;
+            Ok((seen.layer, signature))
+        };
+        let (layer, back) = call.engine(look).await?;
+        if layer == Layer::OpaqueSigned {
+            return Err(text::invalid_argument("content", text::CONTENT_TWICE));
+        }
+        signature = back;
+    }
     let validator = rooms.validator.clone();
     call.engine(move || {
         let mut checked = read(&order, signature, content, sink)?;
