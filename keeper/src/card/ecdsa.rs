@@ -1,5 +1,7 @@
 //! ECDSA on tokens: digest truncation in, `r || s` out, and what CMS wants instead.
 
+use aws_lc_rs::agreement::{self, ParsedPublicKey, UnparsedPublicKey};
+
 use super::CardError;
 
 /// Octets of a field element of P-256, P-384, P-521 by the length of an uncompressed point.
@@ -10,6 +12,19 @@ pub fn field_length(point: &[u8]) -> Option<usize> {
         (Some(4), 133) => Some(66),
         _ => None,
     }
+}
+
+/// Whether these octets are an uncompressed point on the curve with this field length. A token that
+/// does not look itself would give away its key to points of a weak curve.
+pub fn is_on_curve(point: &[u8], field_length: usize) -> bool {
+    let curve = match field_length {
+        32 => &agreement::ECDH_P256,
+        48 => &agreement::ECDH_P384,
+        66 => &agreement::ECDH_P521,
+        _ => return false,
+    };
+    self::field_length(point) == Some(field_length)
+        && ParsedPublicKey::try_from(&UnparsedPublicKey::new(curve, point)).is_ok()
 }
 
 /// The leftmost octets of a digest that fit the curve's order (FIPS 186-5 section 6.4.1);
@@ -62,6 +77,29 @@ mod tests {
         let der = to_der(&[0xff; 132]).unwrap();
         assert_eq!(der[..3], [0x30, 0x81, 138]);
         assert_eq!(der.len(), 141);
+    }
+
+    #[test]
+    fn points_off_the_curve_are_known() {
+        // The base point of P-256 (SP 800-186 section 3.2.1.3).
+        let mut point = vec![4];
+        for word in [
+            0x6b17d1f2e12c4247_u64,
+            0xf8bce6e563a440f2,
+            0x77037d812deb33a0,
+            0xf4a13945d898c296,
+            0x4fe342e2fe1a7f9b,
+            0x8ee7eb4a7c0f9e16,
+            0x2bce33576b315ece,
+            0xcbb6406837bf51f5,
+        ] {
+            point.extend(word.to_be_bytes());
+        }
+        assert!(is_on_curve(&point, 32));
+        assert!(!is_on_curve(&point, 48));
+        assert!(!is_on_curve(&point[..64], 32));
+        point[64] ^= 1;
+        assert!(!is_on_curve(&point, 32));
     }
 
     #[test]

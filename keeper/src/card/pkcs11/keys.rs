@@ -101,8 +101,9 @@ pub(super) fn derive(
     peer_point: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, CardError> {
     let length = curve_length(key)?;
-    if ecdsa::field_length(peer_point) != Some(length) {
-        return Err(CardError::Argument("the peer's point is not an uncompressed point on the key's curve"));
+    // The point is the sender's: one that does not fit is a decryption that fails, like any other.
+    if !ecdsa::is_on_curve(peer_point, length) {
+        return Err(CardError::Decryption);
     }
     let parameters = Ecdh1DeriveParams::new(EcKdf::null(), peer_point);
     let template = [
