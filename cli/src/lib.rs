@@ -1,6 +1,6 @@
 //! The command a person types. It knows `waferd` only through `wafer-client`.
 //!
-//! What a person reads is written in [`text`]; exit codes are in [`exit`].
+//! What a person reads is written in `text.rs`; exit codes are in [`exit`].
 
 pub mod args;
 mod call;
