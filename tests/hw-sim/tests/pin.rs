@@ -146,7 +146,7 @@ async fn the_dialog_goes_with_its_last_caller() {
 async fn a_dialog_that_nobody_answers_times_out() {
     let world = World::with(|settings| settings.set_pin("dialog-timeout-s", 1)).await;
     refused(within("the time-out", world.caller.sign(&message(), world.place())).await, ErrorKind::TimedOut);
-    assert!(!world.person.sees_dialog());
+    until_async("the dialog's end", || (!world.person.sees_dialog()).then_some(())).await;
     assert_eq!(world.person.dialogs(), 1);
 }
 
