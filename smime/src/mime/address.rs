@@ -4,6 +4,9 @@ use mail_parser::{Address, HeaderName, HeaderValue, MessageParser};
 
 use crate::mime::head::Head;
 
+/// Addresses that are read; a person writes from one.
+const LIMIT: usize = 256;
+
 /// The addresses of all `From` and `Sender` fields, without doubles, their domains in lower case
 /// (RFC 5321 section 2.4: the local part belongs to the domain's own host).
 pub(crate) fn senders(head: &Head) -> Vec<String> {
@@ -20,7 +23,7 @@ pub(crate) fn senders(head: &Head) -> Vec<String> {
             (&header.name, &header.value)
         {
             for sender in listed(addresses) {
-                if !senders.contains(&sender) {
+                if senders.len() < LIMIT && !senders.contains(&sender) {
                     senders.push(sender);
                 }
             }

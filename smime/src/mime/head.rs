@@ -8,6 +8,9 @@ use crate::mime::input_error;
 /// Bytes a head may have.
 const LIMIT: u64 = 256 * 1024;
 
+/// Fields a head may have; each costs more memory than its bytes.
+const FIELDS: usize = 4096;
+
 /// One header field with its folded lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Field {
@@ -65,6 +68,9 @@ impl Head {
             let Some(line) = next_line(&mut input)? else { break };
             if line.is_empty() {
                 break;
+            }
+            if fields.len() > FIELDS {
+                return Err(Error::Limit("4096 header fields"));
             }
             let folded = matches!(line.first(), Some(b' ' | b'\t'));
             match fields.last_mut() {
@@ -171,7 +177,11 @@ mod tests {
         assert!(matches!(read(b"a: b\n: c\n"), Err(Error::Malformed(what)) if what.contains("line 2")));
         assert!(matches!(read(b" folded first: x\n"), Err(Error::Malformed(_))));
         assert!(matches!(read(&vec![b'a'; 300_000]), Err(Error::Limit(_))));
-        assert!(matches!(read(&b"a: b\n".repeat(60_000)), Err(Error::Limit(_))));
+        assert!(matches!(read(&b"a: b\n".repeat(5000)), Err(Error::Limit(_))));
+        assert!(matches!(
+            read(&[b"a: b\n".as_slice(), &b" c\n".repeat(90_000)].concat()),
+            Err(Error::Limit(_))
+        ));
     }
 
     #[test]
