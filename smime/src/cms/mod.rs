@@ -22,6 +22,8 @@ pub(crate) mod signed_verify;
 pub(crate) mod signed_write;
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod openssl_tests;
 #[cfg(test)]
 mod test_keys;
