@@ -265,8 +265,8 @@ async fn a_waiting_thread_gives_its_turn_back_and_takes_it_again() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_said_and_the_file_cut_back() {
-    // /dev/full is a character device; a file limit is what a small disk looks like to a regular file.
+async fn a_full_device_is_said() {
+    // A regular file on a full disk is the end-to-end stories' matter: it needs a file system of its own.
     let mut full = sink(take(OpenOptions::new().write(true).open("/dev/full").unwrap()), &call());
     let error = full.write(b"x").unwrap_err();
     assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::NOSPC.raw_os_error()));
