@@ -63,7 +63,7 @@ impl Keeper {
         let mut retried = false;
         loop {
             let found = used.during(async { Ok(self.registry.find_key(&request.key).await?) }).await;
-            let (token, key) = found.map_err(|failure| self.refuse(failure))?;
+            let (token, key) = found.map_err(|failure| self.refuse_for(&request.key, failure))?;
             let purpose = Purpose { event, key: &key.label };
             let (wanted, work) = (key.clone(), work.clone());
             let job = move |card: &mut dyn Card| work(card, &wanted);
@@ -105,9 +105,15 @@ impl Keeper {
 
     /// A failure before any token was touched.
     fn refuse(&self, failure: Failure) -> WaferError {
+        self.refuse_for("", failure)
+    }
+
+    /// The same, about a token or key that was asked for by `name` and may be gone.
+    fn refuse_for(&self, name: &str, failure: Failure) -> WaferError {
+        let label = self.registry.label(name).unwrap_or_else(|| self.source.clone());
         let refused: Result<(), Failure> = Err(failure.clone());
-        self.log.note(&self.source, "", "refuse", "", &refused);
-        failure.into_error(&self.source)
+        self.log.note(&label, "", "refuse", "", &refused);
+        failure.into_error(&label)
     }
 
     /// Forgets one token's login, or every one's, and notes it.
@@ -209,7 +215,7 @@ impl Keeper {
         let mut used = self.grants.take(grant, Operation::Unlock).map_err(|failure| self.refuse(failure))?;
         let request = Arc::clone(&used.request);
         let token = used.during(async { Ok(self.registry.find(&request.key).await?) }).await;
-        let token = token.map_err(|failure| self.refuse(failure))?;
+        let token = token.map_err(|failure| self.refuse_for(&request.key, failure))?;
         let purpose = Purpose { event: "unlock", key: "" };
         self.run(&mut used, &token, None, &purpose, |_| Ok(())).await
     }

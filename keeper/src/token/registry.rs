@@ -22,6 +22,8 @@ enum Place {
 pub struct Registry {
     source: Worker<Place>,
     tokens: Mutex<BTreeMap<String, Arc<Token>>>,
+    /// Labels by id, of tokens that went too: a person is told which one to insert.
+    labels: Mutex<BTreeMap<String, String>>,
     listing: tokio::sync::Mutex<()>,
     common: Common,
     hotplug: Hotplug,
@@ -35,6 +37,7 @@ impl Registry {
         Ok(Self {
             source,
             tokens: Mutex::default(),
+            labels: Mutex::default(),
             listing: tokio::sync::Mutex::default(),
             common,
             hotplug: Hotplug::default(),
@@ -71,6 +74,7 @@ impl Registry {
             match token.refresh(reader).await {
                 Ok(info) => {
                     listed.push(info);
+                    self.labels().insert(identity.id.clone(), identity.label.clone());
                     self.tokens().insert(identity.id, token);
                 }
                 Err(CardError::Gone) => self.vanished(&token).await,
@@ -95,6 +99,12 @@ impl Registry {
     /// The token with this id, if it was there at the last look.
     pub fn get(&self, id: &str) -> Option<Arc<Token>> {
         self.tokens().get(id).cloned()
+    }
+
+    /// The label of a token that is or was there; `name` is its id or a key's.
+    pub fn label(&self, name: &str) -> Option<String> {
+        let id = name.split_once('/').map_or(name, |(id, _)| id);
+        self.labels().get(id).cloned()
     }
 
     /// Every token.
@@ -144,6 +154,10 @@ impl Registry {
         let mut tokens = self.tokens();
         let gone: Vec<_> = tokens.keys().filter(|id| !keep(id)).cloned().collect();
         gone.iter().filter_map(|id| tokens.remove(id)).collect()
+    }
+
+    fn labels(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tokens(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Token>>> {
