@@ -1,6 +1,7 @@
 //! The interfaces, who called, and what an input and an output is. No logic: that is `request/`.
 
 mod answer;
+mod answer_first;
 mod caller;
 mod cms;
 mod door;
@@ -63,7 +64,7 @@ pub(crate) async fn serve(service: &Arc<Service>) -> zbus::Result<Served> {
         server.at(ROOT_PATH, Mail(door.clone())).await?;
         server.at(ROOT_PATH, Cms(door.clone())).await?;
         server.at(ROOT_PATH, ServiceObject(door.clone())).await?;
-        published.add(bus, &door, published::First::default()).await;
+        published.add(bus, &door).await;
         bus.request_name(BUS_NAME).await?;
     }
     let served = Served { bus, published };

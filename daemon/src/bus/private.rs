@@ -2,21 +2,21 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::net::sockopt::socket_peercred;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use zbus::connection::Builder;
 use zbus::{Connection, Guid};
 
+use super::answer_first::AnswerFirst;
 use super::caller::{Caller, Origin};
 use super::door::{Door, Service};
 use super::peer::PeerBus;
-use super::published::{self, Published};
+use super::published::Published;
 use super::serve_root;
 use crate::sys;
 
@@ -43,10 +43,7 @@ pub(super) async fn accept(listener: UnixListener, service: Arc<Service>, publis
         let number = numbers.fetch_add(1, Ordering::Relaxed);
         let (service, published) = (service.clone(), published.clone());
         tokio::spawn(async move {
-            let served = match stream.into_std() {
-                Ok(stream) => serve(stream, number, service, published).await,
-                Err(error) => Err(error.into()),
-            };
+            let served = serve(stream, number, service, published).await;
             if let Err(error) = served {
                 tracing::info!(%error, "a private connection ended");
             }
@@ -73,14 +70,16 @@ async fn serve(
     let caller = Caller::new(&name, uid, pid, pidfd);
     let door = Door { service, origin: Origin::Private(caller.clone()) };
     let peer = PeerBus { client: name, pid, uid };
-    let builder =
-        Builder::unix_stream(stream).server(Guid::generate()).p2p().serve_at("/org/freedesktop/DBus", peer);
-    let (builder, first) = published::first(serve_root(builder, &door), &door);
-    let connection: Connection = match tokio::time::timeout(HANDSHAKE, builder.build()).await {
-        Ok(connection) => connection?,
-        Err(_) => return Ok(()),
-    };
-    published.add(&connection, &door, first).await;
+    let builder = Builder::socket(AnswerFirst(stream))
+        .server(Guid::generate())
+        .p2p()
+        .serve_at("/org/freedesktop/DBus", peer);
+    let connection: Connection =
+        match tokio::time::timeout(HANDSHAKE, serve_root(builder, &door).build()).await {
+            Ok(connection) => connection?,
+            Err(_) => return Ok(()),
+        };
+    published.add(&connection, &door).await;
     connection.closed().await;
     caller.leave();
     drop(connection);

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
-use wafer_client::keeper::{PinState, TokenInfo, TriesLeft};
+use wafer_client::keeper::{PinState, TriesLeft};
 use wafer_client::names::TOKEN_PATH_PREFIX;
-use zbus::connection::Builder;
 use zbus::{Connection, OwnedObjectPath};
 
 use super::answer::{identity_path, path};
@@ -26,31 +25,6 @@ struct Shown {
     identities: HashMap<OwnedObjectPath, ()>,
 }
 
-/// What a connection shows from its first moment.
-#[derive(Default)]
-pub(super) struct First {
-    tokens: HashMap<OwnedObjectPath, State>,
-    identities: HashMap<OwnedObjectPath, ()>,
-}
-
-/// Puts all that is known now on a connection that is still being built. No signal tells of it: a client takes
-/// the first message for the answer to its Hello, and fails if it is another.
-pub(super) fn first<'a>(mut builder: Builder<'a>, door: &Door) -> (Builder<'a>, First) {
-    let keepers = &door.service.rooms.keepers;
-    let mut first = First::default();
-    for token in keepers.tokens() {
-        let path = path(TOKEN_PATH_PREFIX, &token.info.id);
-        first.tokens.insert(path.clone(), State::of(&token.info));
-        builder = builder.serve_at(path, Token { door: door.clone(), known: token });
-    }
-    for known in keepers.identities() {
-        let path = identity_path(&known.id);
-        first.identities.insert(path.clone(), ());
-        builder = builder.serve_at(path, Identity(known));
-    }
-    (builder, first)
-}
-
 /// The properties of a token that change.
 #[derive(Clone, PartialEq, Eq)]
 struct State {
@@ -59,17 +33,15 @@ struct State {
     reader: String,
 }
 
-impl State {
-    fn of(info: &TokenInfo) -> Self {
-        Self { pin: info.pin_state, tries: info.tries_left, reader: info.reader.clone() }
-    }
-}
-
 impl Published {
-    /// Shows all on one more connection, which shows `first` already.
-    pub(super) async fn add(&self, connection: &Connection, door: &Door, first: First) {
-        let First { tokens, identities } = first;
-        let mut shown = Shown { connection: connection.clone(), door: door.clone(), tokens, identities };
+    /// Shows all on one more connection.
+    pub(super) async fn add(&self, connection: &Connection, door: &Door) {
+        let mut shown = Shown {
+            connection: connection.clone(),
+            door: door.clone(),
+            tokens: HashMap::new(),
+            identities: HashMap::new(),
+        };
         let mut all = self.0.lock().await;
         shown.update().await;
         all.push(shown);
@@ -117,7 +89,8 @@ impl Shown {
             self.tokens.remove(&gone);
         }
         for (path, token) in tokens {
-            let state = State::of(&token.info);
+            let info = &token.info;
+            let state = State { pin: info.pin_state, tries: info.tries_left, reader: info.reader.clone() };
             match self.tokens.insert(path.clone(), state.clone()) {
                 None => {
                     server.at(&path, Token { door: self.door.clone(), known: token }).await?;
