@@ -4,6 +4,8 @@
 use std::fmt;
 use std::ptr::NonNull;
 
+use secrecy::ExposeSecret;
+
 /// A buffer of fixed capacity in guarded, locked, undumpable memory.
 pub struct Secret {
     memory: NonNull<[u8]>,
@@ -63,15 +65,17 @@ impl Secret {
         self.length = length - count;
     }
 
-    /// The bytes, for the one call that needs them.
-    pub fn expose(&self) -> &[u8] {
-        // SAFETY: the pointer is valid for its length until drop, `length` never exceeds it.
-        unsafe { &self.memory.as_ref()[..self.length] }
-    }
-
     /// Whether nothing was entered.
     pub fn is_empty(&self) -> bool {
         self.length == 0
+    }
+}
+
+/// The bytes, for the one call that needs them: easy to search for, hard to do by accident.
+impl ExposeSecret<[u8]> for Secret {
+    fn expose_secret(&self) -> &[u8] {
+        // SAFETY: the pointer is valid for its length until drop, `length` never exceeds it.
+        unsafe { &self.memory.as_ref()[..self.length] }
     }
 }
 
@@ -123,10 +127,10 @@ mod tests {
     #[test]
     fn it_is_locked_undumpable_and_silent() {
         let secret = Secret::from_bytes(b"123456").unwrap();
-        let flags = mapping_flags(secret.expose().as_ptr() as usize);
+        let flags = mapping_flags(secret.expose_secret().as_ptr() as usize);
         assert!(flags.contains(" lo") && flags.contains(" dd"), "{flags}");
         assert_eq!(format!("{secret:?}"), "Secret(..)");
-        assert_eq!(secret.expose(), b"123456");
+        assert_eq!(secret.expose_secret(), b"123456");
     }
 
     #[test]
@@ -135,7 +139,7 @@ mod tests {
         assert!(!secret.extend(b"12345"));
         assert!(secret.extend(b"1234"));
         secret.consume(1);
-        assert_eq!(secret.expose(), b"234");
+        assert_eq!(secret.expose_secret(), b"234");
         assert_eq!(secret.buffer(), [0]);
     }
 }

@@ -1,6 +1,7 @@
 //! The Assuan protocol as pinentry speaks it: one line out, lines back until OK or ERR.
 //! Every buffer that may hold a PIN is guarded memory.
 
+use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -85,8 +86,8 @@ impl Assuan {
 
     async fn line(&mut self) -> Result<Line, PromptError> {
         loop {
-            if let Some(end) = self.unread.expose().iter().position(|byte| *byte == b'\n') {
-                let line = parse(&self.unread.expose()[..end]);
+            if let Some(end) = self.unread.expose_secret().iter().position(|byte| *byte == b'\n') {
+                let line = parse(&self.unread.expose_secret()[..end]);
                 self.unread.consume(end + 1);
                 return line;
             }
@@ -110,7 +111,7 @@ fn no_memory() -> PromptError {
 
 fn joined(data: Option<Secret>, more: Secret) -> Result<Secret, PromptError> {
     let Some(mut data) = data else { return Ok(more) };
-    if data.extend(more.expose()) {
+    if data.extend(more.expose_secret()) {
         Ok(data)
     } else {
         Err(PromptError::Failed("the PIN is too long".to_owned()))
@@ -193,7 +194,7 @@ mod tests {
     async fn a_pin_comes_back_without_its_escapes() {
         let (mut assuan, _theirs) = talk(b"# note\nS PIN_REPEATED\nD 12%2534%0a\nOK\n").await;
         let pin = assuan.ask("GETPIN", "").await.unwrap().unwrap();
-        assert_eq!(pin.expose(), b"12%34\n");
+        assert_eq!(pin.expose_secret(), b"12%34\n");
     }
 
     #[tokio::test]

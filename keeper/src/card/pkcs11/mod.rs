@@ -12,6 +12,7 @@ use cryptoki::object::ObjectHandle;
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::RawAuthPin;
+use secrecy::ExposeSecret;
 use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, SignScheme, TriesLeft};
 use zeroize::Zeroizing;
 
@@ -118,7 +119,7 @@ impl Card for Token {
         self.after(opened)?;
         let session = self.session()?;
         // One copy on the heap for the length of the call, wiped by its type.
-        let pin = pin.map(|pin| RawAuthPin::new(Box::new(pin.expose().to_vec())));
+        let pin = pin.map(|pin| RawAuthPin::new(Box::new(pin.expose_secret().to_vec())));
         let attempt = || match &pin {
             Some(pin) => session.login_with_raw(UserType::User, pin),
             None => session.login(UserType::User, None),
