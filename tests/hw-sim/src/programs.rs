@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 /// SoftHSM's module.
 const SOFTHSM: [&str; 3] = [
@@ -12,11 +13,26 @@ const SOFTHSM: [&str; 3] = [
 
 /// The folder of the built programs: `WAFER_BIN_DIR`, or the one above the test's own (`target/debug/deps`).
 pub fn folder() -> PathBuf {
+    if let Some(folder) = CHOSEN.get() {
+        return folder.clone();
+    }
     if let Some(folder) = std::env::var_os("WAFER_BIN_DIR") {
         let folder = PathBuf::from(folder);
         // nextest runs a test in its package's folder; a relative path is meant from the workspace's.
         return if folder.is_absolute() { folder } else { workspace().join(folder) };
     }
+    beside_the_test()
+}
+
+static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Takes the programs of this test process from `folder`, whatever the environment says. Once per process.
+pub fn take_from(folder: PathBuf) {
+    CHOSEN.set(folder).expect("chosen before");
+}
+
+/// `target/debug`, or wherever cargo has put the test.
+pub fn beside_the_test() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     test.parent().and_then(Path::parent).expect("target/debug/deps/TEST").to_owned()
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::pki::{ALICE, BOB, ERIN, Identity, Key, folder};
-use crate::programs::{program, run, softhsm};
+use crate::programs::{beside_the_test, run, softhsm};
 use crate::wait;
 
 /// The PIN of every token here.
@@ -76,7 +76,9 @@ impl TestModule {
 
     /// Its library.
     pub fn library() -> PathBuf {
-        program("libwafer_test_module.so")
+        let library = beside_the_test().join("libwafer_test_module.so");
+        assert!(library.is_file(), "{} is missing: run `cargo build --workspace` first", library.display());
+        library
     }
 
     /// The environment variables it needs.
