@@ -107,6 +107,32 @@ impl Keepers {
         }
     }
 
+    /// Lists every module's tokens afresh: a card may have come while its keeper slept, or without a word
+    /// from its reader. A module that fails shows nothing new.
+    ///
+    /// # Errors
+    /// The call was ended meanwhile.
+    pub async fn look_again(&self, call: &Call) -> Result<(), WaferError> {
+        let looks: Vec<_> = self
+            .slots
+            .iter()
+            .cloned()
+            .map(|slot| tokio::spawn(async move { slot.refresh(&*slot.running().await?).await }))
+            .collect();
+        let all = async {
+            for look in looks {
+                if let Ok(Err(error)) = look.await {
+                    tracing::warn!(%error, "a module's tokens cannot be listed");
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = all => Ok(()),
+            reason = call.cancel.ended() => Err(reason.error()),
+        }
+    }
+
     /// A counter that moves whenever tokens, identities or PIN states change.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()

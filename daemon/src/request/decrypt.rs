@@ -53,7 +53,14 @@ pub async fn decrypt(
     let admission = call.admit(Operation::Decrypt)?;
     let container = order.container;
     let (sealed, supply) = call.engine(move || Ok((open(&mut *supply, container)?, supply))).await?;
-    let matches = matches(rooms, &sealed, order.identity.as_deref())?;
+    let chosen = order.identity.as_deref();
+    let matches = match matches(rooms, &sealed, chosen) {
+        Err(error) if error.kind == ErrorKind::NoIdentity => {
+            rooms.keepers.look_again(call).await?;
+            matches(rooms, &sealed, chosen)?
+        }
+        found => found?,
+    };
     let mut work = Work { sealed: Arc::new(sealed), streams: Some((supply, sink)) };
     let mut failed = None;
     for group in matches.chunk_by(|left, right| left.identity.key == right.identity.key) {

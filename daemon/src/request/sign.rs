@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use wafer_client::WaferError;
 use wafer_client::keeper::{Digest, KeyKind, Operation, SignScheme};
+use wafer_client::{ErrorKind, WaferError};
 use wafer_smime::algorithm::{Container, DigestAlgorithm, SignatureScheme};
 use wafer_smime::sign::{Form, Options, Request, prepare, senders};
 
@@ -53,7 +53,13 @@ pub async fn sign(
     let admission = call.admit(Operation::Sign)?;
     let senders;
     (senders, supply) = senders_of(call, &order, supply).await?;
-    let identity = choose(&rooms.keepers.identities(), &order, &senders)?;
+    let identity = match choose(&rooms.keepers.identities(), &order, &senders) {
+        Err(error) if error.kind == ErrorKind::NoIdentity => {
+            rooms.keepers.look_again(call).await?;
+            choose(&rooms.keepers.identities(), &order, &senders)?
+        }
+        chosen => chosen?,
+    };
     let options = options(rooms, &identity, &order);
     let scheme = options.scheme;
     let (prepared, mut supply) = call
@@ -153,7 +159,7 @@ fn on_the_link(request: &Request) -> Result<(SignScheme, Digest, &[u8]), WaferEr
 /// The engine speaks of "a certificate"; here it is the person's own.
 fn own_certificate(error: WaferError, identity: &Identity) -> WaferError {
     match error.kind {
-        wafer_client::ErrorKind::NoRecipientCertificate => {
+        ErrorKind::NoRecipientCertificate => {
             text::own_certificate_unusable(&identity.certificate.subject, &error.message)
         }
         _ => error,
