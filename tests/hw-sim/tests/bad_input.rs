@@ -320,7 +320,17 @@ async fn a_reader_that_stops_reading_costs_a_time_out() {
     is_alive(&world).await;
 }
 
-/// Waits with the mount until the test's own file is open there, then runs the call into a full disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_takes_nothing_is_said() {
+    let world = World::new().await;
+    world.log_in().await;
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let input = mail::file(&plain());
+    let call = world.caller.run(MAIL, "Sign", descriptor(&input), descriptor(&full), Options::new());
+    refused(within("the call's end", call).await, ErrorKind::OutputFailed);
+    is_alive(&world).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_leaves_the_output_as_it_was() {
     let world = World::new().await;
