@@ -26,7 +26,7 @@ use cryptoki_sys::{
     CK_FUNCTION_LIST, CK_FUNCTION_LIST_PTR_PTR, CK_RV, CKR_ARGUMENTS_BAD, CKR_GENERAL_ERROR, CKR_OK,
 };
 
-/// Gives the function list: the inner module's, with the functions of [`forward`] in place.
+/// Gives the function list: the inner module's, with the functions of `forward.rs` in place.
 ///
 /// # Safety
 /// `list` must be null or point to room for a pointer, as PKCS#11 section 5.4 has it.
