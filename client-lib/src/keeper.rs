@@ -89,6 +89,9 @@ pub struct GrantRequest {
     pub deadline_ms: u32,
     /// Where a PIN dialog may appear.
     pub place: PromptPlace,
+    /// The token's label as waferd remembers it, for a keeper that never saw the token: the person is
+    /// asked to insert it by this name. Empty: not known.
+    pub token_label: String,
 }
 
 /// A grant's name: 64 random bits chosen by the keeper.

@@ -12,6 +12,8 @@ pub enum Failure {
     Cancelled,
     /// The dialog or the grant's deadline ended.
     TimedOut,
+    /// The same, while the card was waited for.
+    NotInserted,
     /// A dialog would be needed and is not wanted.
     InteractionRequired,
     /// There is no place for a dialog, or pinentry does not work.
@@ -64,6 +66,7 @@ impl Failure {
         match self {
             Self::Cancelled => (ErrorKind::Cancelled, Text::ErrorCancelled),
             Self::TimedOut => (ErrorKind::TimedOut, Text::ErrorTimedOut),
+            Self::NotInserted => (ErrorKind::TimedOut, Text::ErrorNotInserted),
             Self::InteractionRequired => (ErrorKind::InteractionRequired, Text::ErrorInteractionRequired),
             Self::NoPrompter => (ErrorKind::NoPrompter, Text::ErrorNoPrompter),
             Self::NotGranted => (ErrorKind::AccessDenied, Text::ErrorNotGranted),

@@ -1,7 +1,9 @@
 //! The keepers: one process per token source, started on first need, watched, ended when idle. What they
-//! said of their tokens last is remembered here, so tokens stay listed while their keeper sleeps.
+//! said of their tokens last is remembered here, so tokens stay listed while their keeper sleeps, and a card
+//! that went can be asked for.
 
 mod desk;
+mod held;
 mod key;
 mod running;
 mod spawn;
@@ -22,6 +24,7 @@ use crate::text;
 use crate::trust::files::read_folder;
 use crate::trust::path::issuers;
 
+use held::Held;
 pub use key::GrantedKey;
 use running::Running;
 
@@ -58,13 +61,6 @@ struct Slot {
     running: tokio::sync::Mutex<Option<Arc<Running>>>,
     held: Mutex<Held>,
     changed: watch::Sender<u64>,
-}
-
-/// What a slot's keeper said last.
-#[derive(Default)]
-struct Held {
-    tokens: Vec<Arc<Token>>,
-    identities: Vec<Arc<Identity>>,
 }
 
 impl Keepers {
@@ -155,6 +151,24 @@ impl Keepers {
         all.filter(|identity| seen.insert(identity.id.clone())).collect()
     }
 
+    /// Every identity present, then those of cards seen in this run that are absent now: opening one of
+    /// their keys asks the person to insert the card.
+    pub fn known_identities(&self) -> Vec<Arc<Identity>> {
+        let mut all = self.identities();
+        let absent = self.slots.iter().flat_map(|slot| slot.held().absent_identities.clone());
+        for identity in absent {
+            if all.iter().all(|known| known.id != identity.id) {
+                all.push(identity);
+            }
+        }
+        all
+    }
+
+    /// Whether this token is in its reader.
+    pub fn is_present(&self, token: &str) -> bool {
+        self.token(token).is_some()
+    }
+
     /// Whether this token's private operations need no dialog now.
     pub fn is_unlocked(&self, token: &str) -> bool {
         self.token(token).is_some_and(|token| token.info.pin_state == PinState::Unlocked)
@@ -162,7 +176,8 @@ impl Keepers {
 
     /// The issuers of `identity` to include in a signature: from its token and the trust folders.
     pub fn chain(&self, identity: &Identity) -> Vec<Vec<u8>> {
-        let mut pool = self.token(&identity.token).map_or(Vec::new(), |token| token.others.clone());
+        let known = self.slots.iter().find_map(|slot| slot.held().known(&identity.token).cloned());
+        let mut pool = known.map_or(Vec::new(), |token| token.others.clone());
         pool.extend(self.trust_folders.iter().flat_map(|folder| read_folder(folder)));
         issuers(&identity.certificate.der, &pool)
     }
@@ -181,6 +196,7 @@ impl Keepers {
             interactive: call.interactive,
             deadline_ms: call.remaining_ms(),
             place: call.place.clone(),
+            token_label: slot.label_for(&grant),
         };
         tokio::select! {
             biased;
@@ -254,8 +270,15 @@ impl Slot {
     fn has(&self, grant: &Grant) -> bool {
         match grant.operation() {
             Operation::Unlock => self.has_token(grant.key()),
-            _ => self.held().identities.iter().any(|identity| identity.key == grant.key()),
+            _ => self.held().identity_of(grant.key()).is_some(),
         }
+    }
+
+    /// The label of the token that `grant` is for; empty if it is not known.
+    fn label_for(&self, grant: &Grant) -> String {
+        let held = self.held();
+        let token = held.identity_of(grant.key()).map_or(grant.key(), |identity| identity.token.as_str());
+        held.known(token).map_or(String::new(), |token| token.info.label.clone())
     }
 
     fn has_token(&self, token: &str) -> bool {
@@ -318,15 +341,14 @@ impl Slot {
     /// Asks `running` for its tokens and remembers them.
     async fn refresh(&self, running: &Running) -> Result<(), WaferError> {
         let infos = running.call(running.keeper.tokens()).await?;
-        let mut held = Held::default();
+        let (mut tokens, mut identities) = (Vec::new(), Vec::new());
         for info in infos {
             let others = self.others(running, &info).await;
-            held.identities
-                .extend(info.keys.iter().filter_map(|key| Identity::read(&info.id, key)).map(Arc::new));
-            held.tokens.push(Arc::new(Token { info, source: self.module.name.clone(), others }));
+            identities.extend(info.keys.iter().filter_map(|key| Identity::read(&info.id, key)).map(Arc::new));
+            tokens.push(Arc::new(Token { info, source: self.module.name.clone(), others }));
         }
-        running.holds_pin(held.tokens.iter().any(|token| token.info.pin_state == PinState::Unlocked));
-        *self.held() = held;
+        running.holds_pin(tokens.iter().any(|token| token.info.pin_state == PinState::Unlocked));
+        self.held().replace(tokens, identities);
         self.changed.send_modify(|count| *count += 1);
         Ok(())
     }
@@ -335,7 +357,7 @@ impl Slot {
         if info.other_certificates == 0 {
             return Vec::new();
         }
-        let known = self.held().tokens.iter().find(|known| known.info.id == info.id).cloned();
+        let known = self.held().known(&info.id).cloned();
         if let Some(known) = known.filter(|known| known.others.len() == info.other_certificates as usize) {
             return known.others.clone();
         }

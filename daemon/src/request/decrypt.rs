@@ -97,16 +97,20 @@ fn another_may_serve(error: &WaferError) -> bool {
     )
 }
 
-/// The recipients that our identities serve; unlocked tokens first, the same key's together.
+/// The recipients that our identities serve, the same key's together. Unlocked tokens first; cards that
+/// would have to be inserted last.
 fn matches(rooms: &Rooms, sealed: &Sealed, chosen: Option<&str>) -> Result<Vec<Match>, WaferError> {
-    let mut identities = rooms.keepers.identities();
+    let mut identities = rooms.keepers.known_identities();
     if let Some(chosen) = chosen {
         identities.retain(|known| known.id == chosen);
         if identities.is_empty() {
             return Err(text::identity_unknown());
         }
     }
-    identities.sort_by_key(|known| (!rooms.keepers.is_unlocked(&known.token), known.key.clone()));
+    identities.sort_by_key(|known| {
+        let token = &known.token;
+        (!rooms.keepers.is_present(token), !rooms.keepers.is_unlocked(token), known.key.clone())
+    });
     let (mut found, mut unsupported) = (Vec::new(), None);
     for identity in identities {
         for (index, recipient) in sealed.recipients().iter().enumerate() {

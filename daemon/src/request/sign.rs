@@ -10,6 +10,7 @@ use wafer_smime::sign::{Form, Options, Request, prepare, senders};
 
 use super::{Call, Rooms, Sink, Supply, deliver};
 use crate::identity::Identity;
+use crate::keepers::Keepers;
 use crate::policy;
 use crate::text;
 
@@ -53,10 +54,10 @@ pub async fn sign(
     let admission = call.admit(Operation::Sign)?;
     let senders;
     (senders, supply) = senders_of(call, &order, supply).await?;
-    let identity = match choose(&rooms.keepers.identities(), &order, &senders) {
+    let identity = match choose(&rooms.keepers, &order, &senders) {
         Err(error) if error.kind == ErrorKind::NoIdentity => {
             rooms.keepers.look_again(call).await?;
-            choose(&rooms.keepers.identities(), &order, &senders)?
+            choose(&rooms.keepers, &order, &senders)?
         }
         chosen => chosen?,
     };
@@ -95,12 +96,10 @@ async fn senders_of(
     }
 }
 
-/// The identity that `order` names, else one of `senders`, else the only one that signs.
-fn choose(
-    identities: &[Arc<Identity>],
-    order: &Order,
-    senders: &[String],
-) -> Result<Arc<Identity>, WaferError> {
+/// The identity that `order` names, else one of `senders`, else the only one that signs. A card that
+/// would have to be inserted is chosen only where none that is there will do.
+fn choose(keepers: &Keepers, order: &Order, senders: &[String]) -> Result<Arc<Identity>, WaferError> {
+    let identities = keepers.known_identities();
     if let Some(id) = &order.identity {
         return identities.iter().find(|known| known.id == *id).cloned().ok_or_else(text::identity_unknown);
     }
@@ -113,6 +112,9 @@ fn choose(
     let mut fitting: Vec<_> = identities.iter().filter(fits).cloned().collect();
     if fitting.iter().any(|known| known.certificate.is_valid_at(now)) {
         fitting.retain(|known| known.certificate.is_valid_at(now));
+    }
+    if fitting.iter().any(|known| keepers.is_present(&known.token)) {
+        fitting.retain(|known| keepers.is_present(&known.token));
     }
     if !senders.is_empty() {
         // Of several with the same address, the newest: the others are about to run out.

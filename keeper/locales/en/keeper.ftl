@@ -47,6 +47,26 @@ dialog-last-try =
     Only one try is left for the PIN of { $token }.
     If the next PIN is wrong too, the PIN is blocked and only its PUK or your administrator can help.
 
+# The card that is needed is absent. The dialog closes by itself when it appears.
+dialog-insert =
+    { $who } { $purpose ->
+        [sign] wants to sign. The key is on the card “{ $token }”.
+        [decrypt] wants to decrypt. The key is on the card “{ $token }”.
+       *[unlock] wants to unlock the card “{ $token }”.
+    }
+    Please insert this card.
+dialog-insert-others =
+    { $who } { $purpose ->
+        [sign] wants to sign. The key is on the card “{ $token }”.
+        [decrypt] wants to decrypt. The key is on the card “{ $token }”.
+       *[unlock] wants to unlock the card “{ $token }”.
+    }
+    { $others ->
+        [one] One more request waits for the same card.
+       *[other] { $others } more requests wait for the same card.
+    }
+    Please insert this card.
+
 who-executable = The program { $program } (process { $pid })
 who-sandbox = The application { $program }
 who-unknown = An unknown program (process { $pid })
@@ -56,6 +76,7 @@ complaint-empty = Please enter the PIN.
 
 error-cancelled = The request was cancelled.
 error-timed-out = Nobody entered the PIN of { $token } in time.
+error-not-inserted = Nobody inserted the card { $token } in time.
 error-interaction-required = The PIN of { $token } is needed, and the program asked for no dialog.
 error-no-prompter = The PIN of { $token } is needed, but there is no screen or terminal to ask for it.
 error-not-granted = This operation was not granted.

@@ -188,6 +188,7 @@ mod tests {
             interactive: true,
             deadline_ms: 1000,
             place: PromptPlace::default(),
+            token_label: String::new(),
         }
     }
 

@@ -17,6 +17,7 @@ use zbus::object_server::SignalEmitter;
 
 use crate::card::{Card, CardError};
 use crate::failure::Failure;
+use crate::pin::insert::insert;
 use crate::pin::unlock::{Asking, unlock};
 use crate::token::Token;
 use crate::token::registry::Registry;
@@ -62,8 +63,7 @@ impl Keeper {
         let event = if operation == Operation::Sign { "sign" } else { "decrypt" };
         let mut retried = false;
         loop {
-            let found = used.during(async { Ok(self.registry.find_key(&request.key).await?) }).await;
-            let (token, key) = found.map_err(|failure| self.refuse_for(&request.key, failure))?;
+            let (token, key) = self.present(&mut used, || self.registry.find_key(&request.key)).await?;
             let purpose = Purpose { event, key: &key.label };
             let (wanted, work) = (key.clone(), work.clone());
             let job = move |card: &mut dyn Card| work(card, &wanted);
@@ -73,6 +73,27 @@ impl Keeper {
                 result => return result,
             }
         }
+    }
+
+    /// What `find` finds; a known card that is absent is asked for.
+    async fn present<T, F: Future<Output = Result<T, CardError>>>(
+        &self,
+        used: &mut Use<'_>,
+        find: impl Fn() -> F,
+    ) -> Result<T, WaferError> {
+        let request = Arc::clone(&used.request);
+        let found = used.during(async {
+            loop {
+                match find().await {
+                    Err(CardError::Gone) => insert(&self.asking, &self.registry, &request).await?,
+                    found => return Ok(found?),
+                }
+            }
+        });
+        found.await.map_err(|failure| match failure {
+            Failure::TimedOut => self.refuse_for(&request.key, Failure::NotInserted),
+            failure => self.refuse_for(&request.key, failure),
+        })
     }
 
     /// Operates, unlocking as often as the token says it is needed.
@@ -164,6 +185,7 @@ impl Keeper {
     }
 
     async fn grant(&self, request: GrantRequest) -> Result<GrantId, WaferError> {
+        self.registry.remember(&request.key, &request.token_label);
         self.grants.open(request).map_err(|failure| self.refuse(failure))
     }
 
@@ -214,8 +236,7 @@ impl Keeper {
     async fn unlock(&self, grant: GrantId) -> Result<(), WaferError> {
         let mut used = self.grants.take(grant, Operation::Unlock).map_err(|failure| self.refuse(failure))?;
         let request = Arc::clone(&used.request);
-        let token = used.during(async { Ok(self.registry.find(&request.key).await?) }).await;
-        let token = token.map_err(|failure| self.refuse_for(&request.key, failure))?;
+        let token = self.present(&mut used, || self.registry.find(&request.key)).await?;
         let purpose = Purpose { event: "unlock", key: "" };
         self.run(&mut used, &token, None, &purpose, |_| Ok(())).await
     }

@@ -16,6 +16,7 @@ use crate::args::Settings;
 use crate::card::Source;
 use crate::card::pkcs11::Module;
 use crate::pin::cache::Lives;
+use crate::pin::insert::Absent;
 use crate::pin::unlock::Asking;
 use crate::prompt::Prompter;
 use crate::token::Common;
@@ -37,7 +38,12 @@ pub async fn serve(settings: Settings, link: OwnedFd, helper: OwnedFd) -> Result
     let prompter = Prompter::new(helper, settings.pinentry.clone(), settings.dialog_timeout).map_err(text)?;
 
     let log = Arc::new(Log::default());
-    let asking = Arc::new(Asking { prompter, desk: OnceLock::new(), log: Arc::clone(&log) });
+    let asking = Arc::new(Asking {
+        prompter,
+        desk: OnceLock::new(),
+        log: Arc::clone(&log),
+        absent: Absent::default(),
+    });
     let grants = Grants::default();
     let readers = Arc::clone(&registry);
     let keeper = Keeper { registry, asking: Arc::clone(&asking), grants, log, source: settings.name };

@@ -1,4 +1,4 @@
-//! What a PIN dialog says.
+//! What the dialogs say.
 
 use wafer_client::keeper::{Certainty, GrantRequest, KeyInfo, Operation, Requester, TriesLeft};
 
@@ -26,11 +26,6 @@ pub fn description(
     others: usize,
     pin_pad: bool,
 ) -> String {
-    let purpose = match request.operation {
-        Operation::Sign => "sign",
-        Operation::Decrypt => "decrypt",
-        Operation::Unlock => "unlock",
-    };
     let tries = match tries {
         TriesLeft::Low => "low",
         TriesLeft::Last => "last",
@@ -45,13 +40,29 @@ pub fn description(
     let key = key.map_or("", |key| key.label.as_str());
     let parts = [
         ("who", who.as_str()),
-        ("purpose", purpose),
+        ("purpose", purpose(request.operation)),
         ("key", key),
         ("token", &token.label),
         ("serial", &token.serial),
         ("tries", tries),
     ];
     say_counted(text, &parts, others)
+}
+
+/// The description of a dialog that asks for the card with this label.
+pub fn insertion(request: &GrantRequest, label: &str, others: usize) -> String {
+    let text = if others == 0 { Text::DialogInsert } else { Text::DialogInsertOthers };
+    let who = who(&request.requester);
+    say_counted(text, &[("who", &who), ("purpose", purpose(request.operation)), ("token", label)], others)
+}
+
+/// The operation's name in the catalogue.
+fn purpose(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Sign => "sign",
+        Operation::Decrypt => "decrypt",
+        Operation::Unlock => "unlock",
+    }
 }
 
 /// The warning before the last try.

@@ -2,5 +2,6 @@
 
 pub mod cache;
 pub mod dialog;
+pub mod insert;
 pub mod secret;
 pub mod unlock;

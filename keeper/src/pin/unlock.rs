@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use wafer_client::keeper::{DeskProxy, GrantRequest, KeyInfo, TriesLeft};
 
 use super::dialog;
+use super::insert::Absent;
 use super::secret::Secret;
 use crate::card::{CardError, PinFlags};
 use crate::failure::Failure;
@@ -25,7 +26,7 @@ pub const QUIET_TIME: Duration = Duration::from_secs(2);
 /// The lease of the screen is a little longer than the dialog it is for.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
-/// Requests that wait for one token's PIN.
+/// Requests that wait for one token's PIN, or for the token itself.
 #[derive(Default)]
 pub struct Waiting {
     state: Mutex<State>,
@@ -49,11 +50,11 @@ struct Request {
 }
 
 /// The first request, as the dialog shows it.
-struct Shown {
-    number: u64,
-    grant: Arc<GrantRequest>,
+pub(super) struct Shown {
+    pub(super) number: u64,
+    pub(super) grant: Arc<GrantRequest>,
     key: Option<KeyInfo>,
-    others: usize,
+    pub(super) others: usize,
 }
 
 impl Waiting {
@@ -62,7 +63,40 @@ impl Waiting {
         self.state().requests.is_empty()
     }
 
-    fn first(&self) -> Option<Shown> {
+    /// Waits with the others; the first to come runs `ask`. `done` is asked under the lock: a request
+    /// that comes just as a dialog ends must not open another.
+    pub(super) async fn join(
+        &self,
+        grant: &Arc<GrantRequest>,
+        key: Option<KeyInfo>,
+        done: impl FnOnce() -> bool,
+        ask: impl FnOnce(),
+    ) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        let (number, start) = {
+            let mut state = self.state();
+            if done() {
+                return Ok(());
+            }
+            if !grant.interactive {
+                return Err(Failure::InteractionRequired);
+            }
+            if state.quiet.get(&grant.requester.caller).is_some_and(|until| *until > Instant::now()) {
+                return Err(Failure::Cancelled);
+            }
+            let number = state.next;
+            state.next += 1;
+            state.requests.push(Request { number, grant: Arc::clone(grant), key, answer });
+            (number, !std::mem::replace(&mut state.asking, true))
+        };
+        let _place = Place { waiting: self, number };
+        if start {
+            ask();
+        }
+        answered.await.unwrap_or_else(|_| Err(Failure::Internal("the dialog's task ended".to_owned())))
+    }
+
+    pub(super) fn first(&self) -> Option<Shown> {
         let mut state = self.state();
         let others = state.requests.len().saturating_sub(1);
         match state.requests.first() {
@@ -80,7 +114,7 @@ impl Waiting {
     }
 
     /// Answers everybody and ends the asking. A cancel starts each program's quiet time.
-    fn settle(&self, result: &Result<(), Failure>) {
+    pub(super) fn settle(&self, result: &Result<(), Failure>) {
         let mut state = self.state();
         state.asking = false;
         let now = Instant::now();
@@ -95,7 +129,7 @@ impl Waiting {
     }
 
     /// Ends when the request that the dialog names is gone.
-    async fn first_left(&self, number: u64) {
+    pub(super) async fn first_left(&self, number: u64) {
         loop {
             let changed = self.changed.notified();
             if self.state().requests.first().is_none_or(|first| first.number != number) {
@@ -131,6 +165,8 @@ pub struct Asking {
     pub desk: OnceLock<DeskProxy<'static>>,
     /// Told about every login tried.
     pub log: Arc<crate::link::log::Log>,
+    /// Requests that wait for cards.
+    pub absent: Absent,
 }
 
 /// Waits until the token is unlocked, asking the person if nobody does yet.
@@ -140,29 +176,8 @@ pub async fn unlock(
     grant: &Arc<GrantRequest>,
     key: Option<KeyInfo>,
 ) -> Result<(), Failure> {
-    let (answer, answered) = oneshot::channel();
-    let (number, start) = {
-        let mut state = token.waiting.state();
-        // Under the lock: a login that just ended one dialog must not open another.
-        if token.is_logged_in() {
-            return Ok(());
-        }
-        if !grant.interactive {
-            return Err(Failure::InteractionRequired);
-        }
-        if state.quiet.get(&grant.requester.caller).is_some_and(|until| *until > Instant::now()) {
-            return Err(Failure::Cancelled);
-        }
-        let number = state.next;
-        state.next += 1;
-        state.requests.push(Request { number, grant: Arc::clone(grant), key, answer });
-        (number, !std::mem::replace(&mut state.asking, true))
-    };
-    let _place = Place { waiting: &token.waiting, number };
-    if start {
-        tokio::spawn(ask(Arc::clone(asking), Arc::clone(token)));
-    }
-    answered.await.unwrap_or_else(|_| Err(Failure::Internal("the dialog's task ended".to_owned())))
+    let ask = || drop(tokio::spawn(ask(Arc::clone(asking), Arc::clone(token))));
+    token.waiting.join(grant, key, || token.is_logged_in(), ask).await
 }
 
 /// One round's end.
@@ -306,12 +321,12 @@ fn refused(error: PromptError) -> Round {
 }
 
 /// The screen, lent by waferd. Dropped without [`Turn::give_back`] it is given back in the background.
-struct Turn {
+pub(super) struct Turn {
     desk: Option<DeskProxy<'static>>,
 }
 
 impl Turn {
-    async fn take(asking: &Asking) -> Result<Self, Failure> {
+    pub(super) async fn take(asking: &Asking) -> Result<Self, Failure> {
         // The guard exists before the answer: a wait that is given up hands back what may still come.
         let desk = asking.desk.get().ok_or_else(|| Failure::Internal("no desk yet".to_owned()))?;
         let turn = Self { desk: Some(desk.clone()) };
@@ -321,7 +336,7 @@ impl Turn {
         Ok(turn)
     }
 
-    async fn give_back(mut self) {
+    pub(super) async fn give_back(mut self) {
         if let Some(desk) = self.desk.take() {
             return_to(desk).await;
         }

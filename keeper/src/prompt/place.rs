@@ -1,5 +1,5 @@
-//! Where a PIN dialog appears (pin-rules: the caller's terminal or display for PIN entry only,
-//! else the person's own session).
+//! Where a dialog appears: the caller's terminal or display for PIN entry only, else (and for
+//! every other dialog) the person's own session.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::Duration;
@@ -73,9 +73,20 @@ pub async fn find(request: &GrantRequest) -> Option<Screen> {
         screen.term = if plain(&place.term) { place.term } else { "dumb".to_owned() };
         set(&mut screen.environment, "TERM", &screen.term.clone());
     }
-    let somewhere =
-        tty || screen.environment.iter().any(|(name, _)| name == "DISPLAY" || name == "WAYLAND_DISPLAY");
-    somewhere.then_some(screen)
+    (tty || has_display(&screen.environment)).then_some(screen)
+}
+
+/// The person's own session, whoever asks and from wherever; `None` if it has no display.
+pub async fn session() -> Option<Screen> {
+    let mut environment = own_environment();
+    for (name, value) in session_environment().await {
+        set(&mut environment, &name, &value);
+    }
+    has_display(&environment).then(|| Screen { environment, ..Screen::default() })
+}
+
+fn has_display(environment: &[(String, String)]) -> bool {
+    environment.iter().any(|(name, _)| name == "DISPLAY" || name == "WAYLAND_DISPLAY")
 }
 
 fn set(environment: &mut Vec<(String, String)>, name: &str, value: &str) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
 use wafer_client::keeper::{KeyInfo, TokenInfo};
 
 use super::hotplug::Hotplug;
@@ -25,6 +26,8 @@ pub struct Registry {
     /// Labels by id, of tokens that went too: a person is told which one to insert.
     labels: Mutex<BTreeMap<String, String>>,
     listing: tokio::sync::Mutex<()>,
+    /// Told after each listing.
+    listed: Notify,
     common: Common,
     hotplug: Hotplug,
 }
@@ -39,6 +42,7 @@ impl Registry {
             tokens: Mutex::default(),
             labels: Mutex::default(),
             listing: tokio::sync::Mutex::default(),
+            listed: Notify::new(),
             common,
             hotplug: Hotplug::default(),
         })
@@ -61,6 +65,7 @@ impl Registry {
         }
         let mut listed = Vec::new();
         for (identity, reader) in present {
+            let is_back = self.get(&identity.id).is_none() && self.label(&identity.id).is_some();
             let token = match self.get(&identity.id) {
                 Some(token) => token,
                 None => {
@@ -76,13 +81,28 @@ impl Registry {
                     listed.push(info);
                     self.labels().insert(identity.id.clone(), identity.label.clone());
                     self.tokens().insert(identity.id, token);
+                    if is_back {
+                        self.common.changed.notify_one();
+                    }
                 }
                 Err(CardError::Gone) => self.vanished(&token).await,
                 Err(CardError::Hung) => return Err(CardError::Hung),
                 Err(error) => tracing::warn!(%error, token = identity.label, "the token cannot be read"),
             }
         }
+        self.listed.notify_waiters();
         Ok(listed)
+    }
+
+    /// Waits until a listing, whoever wants it, finds the token with this id.
+    pub async fn appears(&self, id: &str) {
+        loop {
+            let listed = self.listed.notified();
+            if self.get(id).is_some() {
+                return;
+            }
+            listed.await;
+        }
     }
 
     /// Goes on for ever: after each insertion or removal the list is made afresh and waferd is told.
@@ -103,8 +123,15 @@ impl Registry {
 
     /// The label of a token that is or was there; `name` is its id or a key's.
     pub fn label(&self, name: &str) -> Option<String> {
-        let id = name.split_once('/').map_or(name, |(id, _)| id);
-        self.labels().get(id).cloned()
+        self.labels().get(token_of(name)).cloned()
+    }
+
+    /// Takes waferd's word for the label of a token that this keeper never saw.
+    pub fn remember(&self, name: &str, label: &str) {
+        let id = token_of(name);
+        if !label.is_empty() {
+            self.labels().entry(id.to_owned()).or_insert_with(|| label.to_owned());
+        }
     }
 
     /// Every token.
@@ -165,6 +192,11 @@ impl Registry {
     }
 }
 
+/// The token's id in a key's name, or in its own.
+pub fn token_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(id, _)| id)
+}
+
 fn loaded(place: &mut Place) -> Result<&mut Box<dyn Source>, CardError> {
     if let Place::NotLoaded(load) = place {
         // A module that failed to load is not tried again: it may have been left half-initialised.
@@ -188,7 +220,6 @@ mod tests {
     use crate::card::{Card, Contents, Identity, PinFlags};
     use crate::pin::cache::Lives;
     use crate::pin::secret::Secret;
-    use tokio::sync::Notify;
     use wafer_client::keeper::{Digest, KeyTransport, PinState, SignScheme, TriesLeft};
     use zeroize::Zeroizing;
 

@@ -57,6 +57,9 @@ pub(crate) struct Options {
     pub(crate) max_ms: u64,
     pub(crate) dialog_ms: u64,
     pub(crate) deadline_ms: u64,
+    pub(crate) pinentry: PathBuf,
+    /// More variables of the keeper's environment, and of its module's.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Default for Options {
@@ -67,6 +70,8 @@ impl Default for Options {
             max_ms: 7_200_000,
             dialog_ms: 60_000,
             deadline_ms: 30_000,
+            pinentry: PINENTRY.into(),
+            environment: Vec::new(),
         }
     }
 }
@@ -87,7 +92,8 @@ impl Keeper {
             .args(["-c", r#"exec "$0" "$@" 3<&0 0</dev/null"#, env!("CARGO_BIN_EXE_wafer-keeper"), "pkcs11"])
             .arg("--module")
             .arg(&options.module)
-            .args(["--name", "soft", "--pinentry", PINENTRY])
+            .args(["--name", "soft", "--pinentry"])
+            .arg(&options.pinentry)
             .arg("--state")
             .arg(token.folder())
             .arg("--env")
@@ -98,6 +104,7 @@ impl Keeper {
             .args(["--module-deadline-ms", &options.deadline_ms.to_string()])
             .env_clear()
             .env("WAFER_KEEPER", "1")
+            .envs(options.environment)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .spawn()
             .unwrap();
@@ -179,6 +186,7 @@ pub(crate) fn request(key: &str, operation: Operation, person: &Person) -> Grant
             lang: "C.UTF-8".to_owned(),
             ..PromptPlace::default()
         },
+        token_label: String::new(),
     }
 }
 
