@@ -2,6 +2,7 @@
 //! said of their tokens last is remembered here, so tokens stay listed while their keeper sleeps, and a card
 //! that went can be asked for.
 
+mod chain;
 mod desk;
 mod held;
 mod key;
@@ -21,8 +22,6 @@ use crate::identity::Identity;
 use crate::policy::Grant;
 use crate::request::Call;
 use crate::text;
-use crate::trust::files::read_folder;
-use crate::trust::path::issuers;
 
 use held::Held;
 pub use key::GrantedKey;
@@ -50,6 +49,7 @@ pub struct Token {
 pub struct Keepers {
     slots: Vec<Arc<Slot>>,
     trust_folders: Vec<std::path::PathBuf>,
+    chains: chain::Chains,
     changed: watch::Sender<u64>,
 }
 
@@ -79,7 +79,12 @@ impl Keepers {
             })
         };
         let slots = settings.modules.iter().map(slot).collect();
-        Arc::new(Self { slots, trust_folders: settings.trust_folders.clone(), changed })
+        Arc::new(Self {
+            slots,
+            trust_folders: settings.trust_folders.clone(),
+            chains: chain::Chains::default(),
+            changed,
+        })
     }
 
     /// Starts every keeper once, so that its tokens are known. Waits for all, but no longer than `patience`:
@@ -177,9 +182,8 @@ impl Keepers {
     /// The issuers of `identity` to include in a signature: from its token and the trust folders.
     pub fn chain(&self, identity: &Identity) -> Vec<Vec<u8>> {
         let known = self.slots.iter().find_map(|slot| slot.held().known(&identity.token).cloned());
-        let mut pool = known.map_or(Vec::new(), |token| token.others.clone());
-        pool.extend(self.trust_folders.iter().flat_map(|folder| read_folder(folder)));
-        issuers(&identity.certificate.der, &pool)
+        let on_token = known.as_ref().map_or(&[][..], |token| &token.others);
+        self.chains.of(identity, on_token, &self.trust_folders)
     }
 
     /// Opens the key (or token) that `grant` is for.
@@ -315,8 +319,8 @@ impl Slot {
     ) -> Result<GrantedKey, WaferError> {
         let running = self.running().await?;
         match running.call(running.keeper.grant(&request)).await {
-            // An idle keeper may have ended just as it was asked.
-            Err(error) if error.kind == ErrorKind::TokenFailed && running.was_ended_idle() => {
+            // It ended, idle or killed, just as it was asked, and had begun nothing for this request.
+            Err(error) if error.kind == ErrorKind::TokenFailed && running.is_gone() => {
                 let running = self.running().await?;
                 let grant = running.call(running.keeper.grant(&request)).await?;
                 Ok(GrantedKey::new(running, grant, request.uses, call))
