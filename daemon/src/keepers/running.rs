@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -36,7 +36,6 @@ pub(super) struct Life {
     sign_of_life: AtomicU64,
     used: watch::Sender<Instant>,
     holds_pin: watch::Sender<bool>,
-    ended_idle: AtomicBool,
 }
 
 impl Life {
@@ -52,7 +51,6 @@ impl Life {
             sign_of_life: AtomicU64::new(0),
             used: watch::Sender::new(now),
             holds_pin: watch::Sender::new(false),
-            ended_idle: AtomicBool::new(false),
         })
     }
 
@@ -183,6 +181,10 @@ impl Running {
             }
             _ => {
                 tracing::warn!(module = self.module, %error, "the keeper's link failed");
+                // Its process may end a moment later: nobody shall be sent to it meanwhile.
+                if !matches!(error, zbus::Error::MethodError(..)) {
+                    self.end();
+                }
                 text::token_failed(&self.module)
             }
         }
@@ -227,13 +229,7 @@ impl Running {
     /// Ends it because it has nothing to do.
     pub(super) fn end_idle(&self) {
         tracing::debug!(module = self.module, "an idle keeper is ended");
-        self.life.ended_idle.store(true, Ordering::Release);
         self.end();
-    }
-
-    /// Whether it was ended by [`Self::end_idle`].
-    pub(super) fn was_ended_idle(&self) -> bool {
-        self.life.ended_idle.load(Ordering::Acquire)
     }
 
     /// Kills it.
