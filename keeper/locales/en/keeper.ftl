@@ -7,9 +7,16 @@ button-ok = OK
 button-cancel = Cancel
 button-try = Try once more
 
-# What the PIN is for. $subject is one of the purpose-* messages, $who one of the who-* messages.
+# Who asks, and how surely that is known: part of the dialogs below.
+who =
+    { $certainty ->
+        [executable] The program { $program } (process { $pid })
+        [sandbox] The application { $program }
+       *[unknown] An unknown program (process { $pid })
+    }
+
 dialog-pin =
-    { $who } { $purpose ->
+    { who } { $purpose ->
         [sign] wants to sign with the key “{ $key }”.
         [decrypt] wants to decrypt with the key “{ $key }”.
        *[unlock] wants to unlock the token.
@@ -21,7 +28,7 @@ dialog-pin =
        *[unknown] The token does not say how many tries are left.
     }
 dialog-pin-others =
-    { $who } { $purpose ->
+    { who } { $purpose ->
         [sign] wants to sign with the key “{ $key }”.
         [decrypt] wants to decrypt with the key “{ $key }”.
        *[unlock] wants to unlock the token.
@@ -37,7 +44,7 @@ dialog-pin-others =
        *[unknown] The token does not say how many tries are left.
     }
 dialog-pin-pad =
-    { $who } { $purpose ->
+    { who } { $purpose ->
         [sign] wants to sign with the key “{ $key }”.
         [decrypt] wants to decrypt with the key “{ $key }”.
        *[unlock] wants to unlock the token.
@@ -49,14 +56,14 @@ dialog-last-try =
 
 # The card that is needed is absent. The dialog closes by itself when it appears.
 dialog-insert =
-    { $who } { $purpose ->
+    { who } { $purpose ->
         [sign] wants to sign. The key is on the card “{ $token }”.
         [decrypt] wants to decrypt. The key is on the card “{ $token }”.
        *[unlock] wants to unlock the card “{ $token }”.
     }
     Please insert this card.
 dialog-insert-others =
-    { $who } { $purpose ->
+    { who } { $purpose ->
         [sign] wants to sign. The key is on the card “{ $token }”.
         [decrypt] wants to decrypt. The key is on the card “{ $token }”.
        *[unlock] wants to unlock the card “{ $token }”.
@@ -66,10 +73,6 @@ dialog-insert-others =
        *[other] { $others } more requests wait for the same card.
     }
     Please insert this card.
-
-who-executable = The program { $program } (process { $pid })
-who-sandbox = The application { $program }
-who-unknown = An unknown program (process { $pid })
 
 complaint-incorrect = That PIN was wrong. Please try again.
 complaint-empty = Please enter the PIN.

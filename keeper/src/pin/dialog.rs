@@ -5,18 +5,6 @@ use wafer_client::keeper::{Certainty, GrantRequest, KeyInfo, Operation, Requeste
 use crate::card::Identity;
 use crate::prompt::text::{Text, say, say_counted};
 
-/// Who asks, in words, with how surely it is known.
-fn who(requester: &Requester) -> String {
-    let pid = requester.pid.to_string();
-    let text = match requester.certainty {
-        _ if requester.program.is_empty() => Text::WhoUnknown,
-        Certainty::Executable => Text::WhoExecutable,
-        Certainty::Sandbox => Text::WhoSandbox,
-        Certainty::Unknown => Text::WhoUnknown,
-    };
-    say(text, &[("program", &requester.program), ("pid", &pid)])
-}
-
 /// The description of a PIN dialog.
 pub fn description(
     request: &GrantRequest,
@@ -36,10 +24,13 @@ pub fn description(
         (false, 0) => Text::DialogPin,
         (false, _) => Text::DialogPinOthers,
     };
-    let who = who(&request.requester);
+    let requester = &request.requester;
+    let pid = requester.pid.to_string();
     let key = key.map_or("", |key| key.label.as_str());
     let parts = [
-        ("who", who.as_str()),
+        ("certainty", certainty(requester)),
+        ("program", &requester.program),
+        ("pid", &pid),
         ("purpose", purpose(request.operation)),
         ("key", key),
         ("token", &token.label),
@@ -52,8 +43,26 @@ pub fn description(
 /// The description of a dialog that asks for the card with this label.
 pub fn insertion(request: &GrantRequest, label: &str, others: usize) -> String {
     let text = if others == 0 { Text::DialogInsert } else { Text::DialogInsertOthers };
-    let who = who(&request.requester);
-    say_counted(text, &[("who", &who), ("purpose", purpose(request.operation)), ("token", label)], others)
+    let requester = &request.requester;
+    let pid = requester.pid.to_string();
+    let parts = [
+        ("certainty", certainty(requester)),
+        ("program", &requester.program),
+        ("pid", &pid),
+        ("purpose", purpose(request.operation)),
+        ("token", label),
+    ];
+    say_counted(text, &parts, others)
+}
+
+/// How surely the program's name is known, as the catalogue names it.
+fn certainty(requester: &Requester) -> &'static str {
+    match requester.certainty {
+        _ if requester.program.is_empty() => "unknown",
+        Certainty::Executable => "executable",
+        Certainty::Sandbox => "sandbox",
+        Certainty::Unknown => "unknown",
+    }
 }
 
 /// The operation's name in the catalogue.
