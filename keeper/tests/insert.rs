@@ -233,9 +233,9 @@ async fn cancel_is_cancel_and_silence_is_no_token() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_ends_the_waiting() {
-    let scene = Scene::with(Options { dialog_ms: 1000, ..Options::default() }).await;
+    let scene = Scene::with(Options { dialog_ms: 8000, ..Options::default() }).await;
     scene.remove().await;
-    let hurried = GrantRequest { deadline_ms: 300, ..scene.request.clone() };
+    let hurried = GrantRequest { deadline_ms: 4000, ..scene.request.clone() };
     for request in [&hurried, &scene.request] {
         let call = scene.signs(request);
         scene.is_asked_for_the_card().await;
