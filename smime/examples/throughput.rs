@@ -56,6 +56,7 @@ impl Tool {
             certificate: self.certificate.clone(),
             chain: vec![],
             signing_time: SystemTime::now(),
+            style: sign::Style::default(),
         };
         let started = Instant::now();
         let prepared = sign::prepare(&mut source, &options).unwrap();
@@ -79,7 +80,8 @@ impl Tool {
 
     fn sealing(&self, container: Container, cipher: ContentCipher) {
         let mut source = self.mail.as_slice();
-        let options = encrypt::Options { container, cipher, recipients: vec![self.certificate.clone()] };
+        let recipients = vec![self.certificate.clone()];
+        let options = encrypt::Options { container, cipher, recipients, style: encrypt::Style::default() };
         let mut sealed = Vec::with_capacity(self.mail.len() * 2);
         let started = Instant::now();
         encrypt::encrypt(&mut source, &options, &mut sealed).unwrap();

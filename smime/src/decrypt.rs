@@ -2,14 +2,11 @@
 
 use std::io::{Read, Write};
 
-use der::{Decode, Encode};
-use x509_cert::certificate::{Certificate, TbsCertificate};
-use x509_cert::ext::pkix::SubjectKeyIdentifier;
 use zeroize::Zeroizing;
 
 use crate::algorithm::{Container, ContentCipher, DigestAlgorithm};
+use crate::cms::certificate::Certificate;
 use crate::cms::enveloped_read::{self, Body, ContentKey, Header, Proof, Proved};
-use crate::crypto::hash;
 use crate::error::{Error, Result};
 use crate::mime::head::Head;
 use crate::mime::message::open_cms;
@@ -19,6 +16,7 @@ use crate::source::Source;
 
 /// Names the certificate a recipient info is for (RFC 5652 section 6.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RecipientId {
     /// Issuer (DER Name) and serial number (DER INTEGER content octets).
     IssuerAndSerial {
@@ -29,23 +27,18 @@ pub enum RecipientId {
     },
     /// SubjectKeyIdentifier.
     KeyIdentifier(Vec<u8>),
-    /// A recipient we recognise but cannot serve with a private key (KEKRI, PWRI, other).
+    /// A key-encryption key that both sides have (KEKRecipientInfo): its identifier. No certificate matches.
+    KeyEncryptionKey(Vec<u8>),
+    /// A password (PasswordRecipientInfo). No certificate matches.
+    Password,
+    /// Another kind (OtherRecipientInfo), or one that breaks its rules. No certificate matches.
     Other,
 }
 
 impl RecipientId {
     /// Whether `certificate` (DER) is the one meant. Certificates that do not parse never match.
     pub fn matches(&self, certificate: &[u8]) -> bool {
-        let Ok(certificate) = Certificate::from_der(certificate) else { return false };
-        let fields = certificate.tbs_certificate();
-        match self {
-            Self::IssuerAndSerial { issuer, serial } => {
-                fields.serial_number().as_bytes() == serial
-                    && fields.issuer().to_der().is_ok_and(|known| known == *issuer)
-            }
-            Self::KeyIdentifier(identifier) => key_identifier(fields) == *identifier,
-            Self::Other => false,
-        }
+        Certificate::parse(certificate).is_ok_and(|certificate| certificate.is(self))
     }
 }
 
@@ -187,15 +180,4 @@ fn open_body(source: &mut dyn Source, container: Container) -> Result<OpenedBody
     let (head, input) = open_cms(source, container, "an encrypted one")?;
     let (header, body) = enveloped_read::open(input)?;
     Ok((head, header, body))
-}
-
-/// The certificate's SubjectKeyIdentifier, or what RFC 5280 section 4.2.1.2 (method 1) would make it.
-fn key_identifier(fields: &TbsCertificate) -> Vec<u8> {
-    match fields.get_extension::<SubjectKeyIdentifier>() {
-        Ok(Some((_, identifier))) => identifier.0.as_bytes().to_vec(),
-        _ => hash::digest(
-            DigestAlgorithm::Sha1,
-            fields.subject_public_key_info().subject_public_key.raw_bytes(),
-        ),
-    }
 }

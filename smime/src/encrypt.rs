@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::algorithm::{Armor, Container, ContentCipher};
+use crate::algorithm::{Armor, CertificateIdentifier, Container, ContentCipher, KeyTransport};
+use crate::capabilities::Capabilities;
 use crate::cms::enveloped_write::{Recipients, Writer};
 use crate::error::{Error, Result};
 use crate::mime::armor::Encoder;
@@ -20,6 +21,27 @@ pub struct Options {
     pub cipher: ContentCipher,
     /// The recipients' certificates, DER: RSA by key transport, EC by key agreement.
     pub recipients: Vec<Vec<u8>>,
+    /// What few need to choose.
+    pub style: Style,
+}
+
+/// What few need to choose about recipient infos; the default is what every program reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// How the content key is encrypted to RSA keys.
+    pub key_transport: KeyTransport,
+    /// How recipients' certificates are named.
+    pub identifier: CertificateIdentifier,
+}
+
+/// The best cipher that all recipients can read: AES-256-GCM, unless one of them has said what it reads and GCM is
+/// not among it; then AES in CBC. A recipient whose capabilities are not known (`None`) is taken for a program of
+/// today (RFC 8551 section 2.7.1).
+pub fn best_cipher(recipients: &[Option<&Capabilities>]) -> ContentCipher {
+    use ContentCipher::{Aes128Cbc, Aes128Gcm, Aes256Cbc, Aes256Gcm};
+    let all_read = |cipher: &ContentCipher| recipients.iter().flatten().all(|known| known.reads(*cipher));
+    // Who can read none of these is served with the one that is most often left unsaid.
+    [Aes256Gcm, Aes128Gcm, Aes256Cbc, Aes128Cbc].into_iter().find(all_read).unwrap_or(Aes128Cbc)
 }
 
 /// Checks every recipient, makes a fresh content-encryption key, and writes the encrypted message
@@ -28,7 +50,7 @@ pub struct Options {
 /// # Errors
 /// [`crate::Error::Certificate`] names the recipient that cannot be encrypted to; nothing was written then.
 pub fn encrypt(source: &mut dyn Source, options: &Options, out: &mut dyn Write) -> Result<()> {
-    let recipients = Recipients::new(&options.recipients)?;
+    let recipients = Recipients::new(&options.recipients, options.style)?;
     let written = match options.container {
         Container::Mail => encrypt_mail(source, options.cipher, &recipients, out),
         Container::Cms(armor) => encrypt_bytes(source, options.cipher, &recipients, armor, out),
@@ -66,12 +88,7 @@ fn encrypt_bytes(
 
 /// RFC 8551 section 3.2.2.
 fn smime_type(cipher: ContentCipher) -> &'static str {
-    match cipher {
-        ContentCipher::Aes128Gcm | ContentCipher::Aes192Gcm | ContentCipher::Aes256Gcm => {
-            "authEnveloped-data"
-        }
-        ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc => "enveloped-data",
-    }
+    if cipher.is_gcm() { "authEnveloped-data" } else { "enveloped-data" }
 }
 
 /// Writes a head in front of the first byte: nothing at all is written if the recipients fail.

@@ -15,6 +15,7 @@
 
 pub mod algorithm;
 mod asn1;
+pub mod capabilities;
 mod cms;
 mod crypto;
 pub mod decrypt;

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use crate::algorithm::{Armor, Container, DigestAlgorithm, SignatureScheme};
+use crate::algorithm::{Armor, CertificateIdentifier, Container, DigestAlgorithm, SignatureScheme};
+use crate::cms::certificate;
 use crate::cms::signed_write::{self, Signature};
 use crate::crypto::hash::{self, Digests, Hashers};
 use crate::error::{Error, Result};
@@ -42,17 +43,47 @@ pub struct Options {
     pub chain: Vec<Vec<u8>>,
     /// Value of the signingTime attribute (RFC 5652 section 11.3).
     pub signing_time: SystemTime,
+    /// What few need to choose.
+    pub style: Style,
 }
 
-/// What the private key must sign: the digest over the DER of the signed attributes.
+/// What few need to choose about a signature; the default is what every program reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// How the signer's certificate is named.
+    pub identifier: CertificateIdentifier,
+    /// Which of the certificates go along.
+    pub include: Include,
+    /// The signer's certificate for encryption, DER, if it is another than the one that signs: answers are to be
+    /// encrypted to it (smimeEncryptionKeyPreference, RFC 8551 section 2.5.3). Include it in the chain.
+    pub encryption_certificate: Option<Vec<u8>>,
+}
+
+/// Which certificates go along with a signature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Include {
+    /// None: who verifies must have them.
+    Nothing,
+    /// The signer's.
+    Signer,
+    /// The signer's and the chain without its root, which who trusts it has already.
+    WithoutRoot,
+    /// The signer's and the whole chain as it was given.
+    #[default]
+    All,
+}
+
+/// What the private key must sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Scheme to sign with.
     pub scheme: SignatureScheme,
     /// Digest algorithm.
     pub digest_algorithm: DigestAlgorithm,
-    /// The digest itself.
+    /// The digest over [`Self::message`]: what all schemes but Ed25519 sign.
     pub digest: Vec<u8>,
+    /// The DER of the signed attributes: what Ed25519 signs (PureEdDSA, RFC 8419 section 3.1).
+    pub message: Vec<u8>,
 }
 
 /// A message that has been read and hashed, and waits for its signature.
@@ -62,8 +93,8 @@ pub struct Prepared {
     /// The message's head, for mail.
     head: Option<Head>,
     content: Content,
-    /// DER of the signed attributes.
-    attributes: Vec<u8>,
+    /// Those that go along.
+    certificates: Vec<Vec<u8>>,
     request: Request,
 }
 
@@ -80,24 +111,51 @@ pub fn senders(source: &mut dyn Source) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// [`Error::Input`], [`Error::Malformed`] (not MIME), [`Error::Certificate`],
-/// [`Error::UnsupportedAlgorithm`] (a digest that is only read).
+/// [`Error::UnsupportedAlgorithm`] (a digest or scheme that is only read; Ed25519 goes with SHA-512 only).
 pub fn prepare(source: &mut dyn Source, options: &Options) -> Result<Prepared> {
-    if options.digest == DigestAlgorithm::Sha1 {
-        return Err(Error::UnsupportedAlgorithm("SHA-1 for new signatures".to_owned()));
+    if !options.digest.is_written() {
+        return Err(Error::UnsupportedAlgorithm(format!("{} for new signatures", options.digest.name())));
+    }
+    // RFC 8419 section 3.1.
+    if options.scheme == SignatureScheme::Ed25519 && options.digest != DigestAlgorithm::Sha512 {
+        return Err(Error::UnsupportedAlgorithm(format!("{} with Ed25519", options.digest.name())));
     }
     signed_write::check_certificate(&options.certificate, options.scheme)?;
     let (head, content) = match options.container {
         Container::Mail => hash_mail(source, options)?,
         Container::Cms(_) => (None, hash_bytes(source, options.digest)?),
     };
-    let attributes =
-        signed_write::signed_attributes(&content.digest, options.signing_time, &options.certificate)?;
+    let attributes = signed_write::signed_attributes(
+        &content.digest,
+        options.signing_time,
+        &options.certificate,
+        options.style.encryption_certificate.as_deref(),
+    )?;
     let request = Request {
         scheme: options.scheme,
         digest_algorithm: options.digest,
         digest: hash::digest(options.digest, &attributes),
+        message: attributes,
     };
-    Ok(Prepared { options: options.clone(), head, content, attributes, request })
+    let certificates = included(options)?;
+    Ok(Prepared { options: options.clone(), head, content, certificates, request })
+}
+
+/// The certificates that go along.
+fn included(options: &Options) -> Result<Vec<Vec<u8>>> {
+    let mut all = Vec::new();
+    if options.style.include != Include::Nothing {
+        all.push(options.certificate.clone());
+    }
+    for (number, der) in options.chain.iter().enumerate() {
+        let wanted = match options.style.include {
+            Include::Nothing | Include::Signer => false,
+            Include::WithoutRoot => !certificate::given(der, number + 1)?.is_self_issued(),
+            Include::All => true,
+        };
+        all.extend(wanted.then(|| der.clone()));
+    }
+    Ok(all)
 }
 
 impl Prepared {
@@ -117,8 +175,9 @@ impl Prepared {
             digest: self.options.digest,
             scheme: self.options.scheme,
             certificate: &self.options.certificate,
-            chain: &self.options.chain,
-            attributes: &self.attributes,
+            identifier: self.options.style.identifier,
+            certificates: &self.certificates,
+            attributes: &self.request.message,
             signature,
         };
         signature.check()?;

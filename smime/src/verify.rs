@@ -3,10 +3,12 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use crate::algorithm::{Container, DigestAlgorithm, SignatureScheme};
+use crate::algorithm::{Container, DigestAlgorithm, SignatureScheme, Weakness};
+use crate::capabilities::Capabilities;
 use crate::cms::signed_read::{self, SignedData};
 use crate::cms::signed_verify::{self, digests_needed};
 use crate::crypto::hash::{Digests, Hashers};
+use crate::decrypt::RecipientId;
 use crate::error::{Error, Result};
 use crate::mime::address::senders;
 use crate::mime::canonical::Canonical;
@@ -46,10 +48,46 @@ pub struct Signer {
     pub digest: Option<DigestAlgorithm>,
     /// Signature scheme, if known.
     pub scheme: Option<SignatureScheme>,
+    /// What is weak about the signature even if its outcome is good; empty for all that is written today.
+    pub weaknesses: Vec<Weakness>,
     /// signingTime, if signed.
     pub signing_time: Option<SystemTime>,
-    /// Value of the smimeCapabilities attribute (a SEQUENCE, RFC 8551 section 2.5.2), DER, if signed.
-    pub capabilities: Option<Vec<u8>>,
+    /// smimeCapabilities (RFC 8551 section 2.5.2), if signed: what the signer can read.
+    pub capabilities: Option<Capabilities>,
+    /// smimeEncryptionKeyPreference (RFC 8551 section 2.5.3), if signed: to which certificate of the signer to
+    /// encrypt.
+    pub encryption_key: Option<RecipientId>,
+    /// All signed attributes, as DER.
+    pub signed_attributes: Vec<Attribute>,
+    /// All unsigned attributes, as DER: counter-signatures and time-stamps are here. Nothing has checked them.
+    pub unsigned_attributes: Vec<Attribute>,
+}
+
+/// An attribute of a signer info (RFC 5652 section 5.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its type: a dotted OID. A counter-signature is 1.2.840.113549.1.9.6.
+    pub id: String,
+    /// Its values, each a DER element.
+    pub values: Vec<Vec<u8>>,
+}
+
+impl Signer {
+    /// A signer of whom nothing is known but `outcome`.
+    pub fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            certificate: None,
+            digest: None,
+            scheme: None,
+            weaknesses: Vec::new(),
+            signing_time: None,
+            capabilities: None,
+            encryption_key: None,
+            signed_attributes: Vec::new(),
+            unsigned_attributes: Vec::new(),
+        }
+    }
 }
 
 /// The result of a verification. A bad signature is a result, not a failure.
@@ -296,12 +334,10 @@ fn verdict(
 
 /// Whether no digest that both have differs.
 fn same_digests(first: &Digests, second: &Digests) -> bool {
-    [DigestAlgorithm::Sha1, DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512]
-        .into_iter()
-        .all(|algorithm| match (first.of(algorithm), second.of(algorithm)) {
-            (Some(first), Some(second)) => first == second,
-            _ => true,
-        })
+    DigestAlgorithm::ALL.into_iter().all(|algorithm| match (first.of(algorithm), second.of(algorithm)) {
+        (Some(first), Some(second)) => first == second,
+        _ => true,
+    })
 }
 
 fn flush(out: Option<&mut dyn Write>) -> Result<()> {

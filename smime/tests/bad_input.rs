@@ -372,7 +372,8 @@ fn a_full_disk_is_an_output_error() {
         for container in [MAIL, Container::Cms(Armor::Pem)] {
             let letter = LETTER.repeat(100);
             let recipients = vec![ANNA.certificate.clone()];
-            let options = encrypt::Options { container, cipher: ContentCipher::Aes256Gcm, recipients };
+            let style = encrypt::Style::default();
+            let options = encrypt::Options { container, cipher: ContentCipher::Aes256Gcm, recipients, style };
             let error =
                 encrypt::encrypt(&mut letter.as_bytes(), &options, &mut Full(room)).expect_err("full");
             assert!(
@@ -386,7 +387,8 @@ fn a_full_disk_is_an_output_error() {
 #[test]
 fn unusable_recipients_are_refused_before_a_byte() {
     for recipients in [vec![], vec![b"no certificate".to_vec()]] {
-        let options = encrypt::Options { container: MAIL, cipher: ContentCipher::Aes256Gcm, recipients };
+        let mut options = encrypt_options(MAIL, ContentCipher::Aes256Gcm, &[]);
+        options.recipients = recipients;
         let mut out = Vec::new();
         let error = encrypt::encrypt(&mut LETTER.as_bytes(), &options, &mut out).expect_err("none");
         assert!(matches!(error, Error::Certificate { .. }), "{error}");

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use wafer_client::WaferError;
 use wafer_smime::algorithm::{Container, ContentCipher};
-use wafer_smime::encrypt::{Options, encrypt as seal};
+use wafer_smime::encrypt::{Options, Style, encrypt as seal};
 
 use super::{Call, Rooms, Sink, Supply, deliver};
 use crate::directory::Directory;
@@ -55,7 +55,7 @@ pub async fn encrypt(
     let mut seen = std::collections::HashSet::new();
     recipients.retain(|certificate| seen.insert(certificate.clone()));
     let (cipher, count) = (order.cipher, recipients.len());
-    let options = Options { container: order.container, cipher, recipients };
+    let options = Options { container: order.container, cipher, recipients, style: Style::default() };
     call.engine(move || {
         deliver(&mut *sink, |out| seal(&mut *supply, &options, out))?;
         supply.finish();

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use wafer_client::keeper::{Digest, KeyKind, Operation, SignScheme};
 use wafer_client::{ErrorKind, WaferError};
 use wafer_smime::algorithm::{Container, DigestAlgorithm, SignatureScheme};
-use wafer_smime::sign::{Form, Options, Request, prepare, senders};
+use wafer_smime::sign::{Form, Options, Request, Style, prepare, senders};
 
 use super::{Call, Rooms, Sink, Supply, deliver};
 use crate::identity::Identity;
@@ -144,6 +144,7 @@ fn options(rooms: &Rooms, identity: &Identity, order: &Order) -> Options {
         certificate: identity.certificate.der.clone(),
         chain: rooms.keepers.chain(identity),
         signing_time: SystemTime::now(),
+        style: Style::default(),
     }
 }
 

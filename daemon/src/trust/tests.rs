@@ -217,12 +217,11 @@ fn facts_of_a_certificate() {
 
 fn verified(certificate: Option<Vec<u8>>, outcome: Outcome) -> Verified {
     let signer = Signer {
-        outcome,
         certificate,
         digest: Some(DigestAlgorithm::Sha256),
         scheme: Some(SignatureScheme::Ecdsa),
         signing_time: Some(year(2030)),
-        capabilities: None,
+        ..Signer::new(outcome)
     };
     Verified { signers: vec![signer], certificates: vec![], from: vec![], content_length: 0 }
 }

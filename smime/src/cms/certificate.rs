@@ -1,12 +1,16 @@
 //! The few fields of a certificate that CMS needs, read with patience: whether the rest of it is
 //! in order is the question of path validation, not of finding a signer.
 
+use std::borrow::Cow;
+
 use ::der::Decode;
 use const_oid::ObjectIdentifier;
 use spki::SubjectPublicKeyInfoRef;
 use x509_cert::name::Name;
 
+use crate::algorithm::{CertificateIdentifier, DigestAlgorithm};
 use crate::asn1::der::{self, Cursor};
+use crate::crypto::hash;
 use crate::decrypt::RecipientId;
 use crate::error::{Error, Result};
 
@@ -66,9 +70,18 @@ impl<'a> Certificate<'a> {
     pub(crate) fn is(&self, id: &RecipientId) -> bool {
         match id {
             RecipientId::IssuerAndSerial { issuer, serial } => self.issuer == issuer && self.serial == serial,
-            RecipientId::KeyIdentifier(identifier) => self.key_identifier == Some(identifier.as_slice()),
-            RecipientId::Other => false,
+            RecipientId::KeyIdentifier(identifier) => *self.key_identifier() == **identifier,
+            _ => false,
         }
+    }
+
+    /// SubjectKeyIdentifier, or what RFC 5280 section 4.2.1.2 (method 1) would make it.
+    pub(crate) fn key_identifier(&self) -> Cow<'a, [u8]> {
+        if let Some(identifier) = self.key_identifier {
+            return Cow::Borrowed(identifier);
+        }
+        let key = self.public_key().map_or(&[][..], |key| key.subject_public_key.raw_bytes());
+        Cow::Owned(hash::digest(DigestAlgorithm::Sha1, key))
     }
 
     /// Whether KeyUsage allows `bit`, or is absent.
@@ -79,6 +92,20 @@ impl<'a> Certificate<'a> {
     /// IssuerAndSerialNumber (RFC 5652 section 10.2.4).
     pub(crate) fn issuer_and_serial(&self) -> Vec<u8> {
         der::sequence(&[self.issuer, &der::element(der::INTEGER, &[self.serial])])
+    }
+
+    /// SignerIdentifier or RecipientIdentifier (RFC 5652 sections 5.3 and 6.2.1). A certificate without a
+    /// SubjectKeyIdentifier is named by issuer and serial number.
+    pub(crate) fn identifier(&self, how: CertificateIdentifier) -> Identifier<'a> {
+        match (how, self.key_identifier) {
+            (CertificateIdentifier::KeyIdentifier, Some(identifier)) => Identifier::Key(identifier),
+            _ => Identifier::IssuerAndSerial(self.issuer_and_serial()),
+        }
+    }
+
+    /// Whether issuer and subject are the same: a root, as far as a message is concerned.
+    pub(crate) fn is_self_issued(&self) -> bool {
+        self.issuer == self.subject
     }
 
     /// That this certificate cannot be used, and why.
@@ -102,6 +129,15 @@ impl<'a> Certificate<'a> {
         }
         Ok(())
     }
+}
+
+/// How a message names a certificate; each place has a tag of its own for a key identifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Identifier<'a> {
+    /// SubjectKeyIdentifier.
+    Key(&'a [u8]),
+    /// IssuerAndSerialNumber, the element.
+    IssuerAndSerial(Vec<u8>),
 }
 
 /// Parses a certificate that the caller handed in; `number` tells which if it has no readable name.

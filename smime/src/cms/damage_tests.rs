@@ -13,12 +13,13 @@ use super::openssl_tests::{content, decrypt, seal};
 use super::signed_read;
 use super::test_keys::Keys;
 use crate::algorithm::ContentCipher;
+use crate::encrypt::Style;
 use crate::error::Error;
 
 #[test]
 fn a_length_that_was_not_kept_is_an_error() {
     let keys = Keys::new();
-    let recipients = Recipients::new(&[keys.certificate("rsa")]).unwrap();
+    let recipients = Recipients::new(&[keys.certificate("rsa")], Style::default()).unwrap();
     for cipher in [ContentCipher::Aes256Cbc, ContentCipher::Aes256Gcm] {
         let mut writer = Writer::new(cipher, &recipients, Some(100), Vec::new()).unwrap();
         writer.write_all(&[0; 50]).unwrap();

@@ -14,6 +14,7 @@ use crate::asn1::der::{self, Cursor};
 use crate::asn1::{MAX_MEMBERS, normal, oid};
 use crate::cms::identifier::ContentAlgorithm;
 use crate::cms::recipient_read::{self, Unwrap};
+use crate::cms::signed_read;
 use crate::crypto::ffi::{Cipher, Direction, OUTPUT};
 use crate::crypto::random;
 use crate::decrypt::{Recipient, Request};
@@ -129,9 +130,7 @@ pub(crate) fn open<R: Read>(input: R) -> Result<(Header, Body<R>)> {
 pub(super) fn open_inner<R: Read>(mut reader: Reader<R>, authenticated: bool) -> Result<(Header, Body<R>)> {
     reader.enter(der::SEQUENCE)?;
     reader.der(der::INTEGER)?;
-    if reader.peek()? == Some(der::context(0)) {
-        reader.skip()?;
-    }
+    let originators = originator_certificates(&mut reader)?;
     let mut infos = Vec::new();
     reader.enter(der::SET)?;
     while reader.peek()?.is_some() {
@@ -145,13 +144,27 @@ pub(super) fn open_inner<R: Read>(mut reader: Reader<R>, authenticated: bool) ->
     reader.der(der::OID)?;
     let content = ContentAlgorithm::parse(&reader.der(der::SEQUENCE)?)?;
     let key_length = content.cipher.map_or(0, ContentCipher::key_length);
-    let all = infos.iter().flat_map(|info| recipient_read::read(info, key_length));
+    let all = infos.iter().flat_map(|info| recipient_read::read(info, key_length, &originators));
     let (recipients, unwraps): (Vec<_>, Vec<_>) = all.take(MAX_MEMBERS + 1).unzip();
     if recipients.len() > MAX_MEMBERS {
         return Err(Error::Limit("10000 recipients"));
     }
     let header = Header { authenticated, cipher_name: content.name.clone(), recipients, unwraps, content };
     Ok((header, Body { reader }))
+}
+
+/// OriginatorInfo (RFC 5652 section 6.1): its certificates, which a static-static key agreement names.
+fn originator_certificates<R: Read>(reader: &mut Reader<R>) -> Result<Vec<Vec<u8>>> {
+    let mut found = Vec::new();
+    if reader.peek()? == Some(der::context(0)) {
+        reader.enter(der::context(0))?;
+        found = signed_read::certificates(reader)?;
+        if reader.peek()? == Some(der::context(1)) {
+            reader.skip()?;
+        }
+        reader.leave()?;
+    }
+    Ok(found)
 }
 
 /// What the proving pass found, which the writing pass needs.
@@ -256,19 +269,20 @@ impl<R: Read> Body<R> {
     /// All that can fail in CBC is in the last block, so only that is decrypted.
     fn prove_cbc(mut self, header: &Header, key: &ContentKey) -> Result<Proved> {
         header.cipher_run(key, &header.content.iv)?;
+        let block = header.cipher()?.block_length();
         let mut tail = Vec::with_capacity(64);
         let mut length = 0;
         let mut octets = self.reader.octets(0x80)?;
         while let Some(chunk) = octets.chunk()? {
             length += chunk.len() as u64;
-            tail.extend_from_slice(&chunk[chunk.len().saturating_sub(32)..]);
-            tail.drain(..tail.len().saturating_sub(32));
+            tail.extend_from_slice(&chunk[chunk.len().saturating_sub(2 * block)..]);
+            tail.drain(..tail.len().saturating_sub(2 * block));
         }
         let proof = Proof { length, trailer: self.trailer(header)? };
-        if length == 0 || length % 16 != 0 {
+        if length == 0 || length % block as u64 != 0 {
             return Err(Error::Decryption);
         }
-        let (before, last) = tail.split_at(tail.len() - 16);
+        let (before, last) = tail.split_at(tail.len() - block);
         let iv = if before.is_empty() { &header.content.iv } else { before };
         let mut cipher = header.cipher_run(key, iv)?;
         let mut plain = Zeroizing::new(vec![[0; OUTPUT]]);

@@ -9,12 +9,14 @@
 //! | decrypt | [`enveloped_read::open`], then [`enveloped_read::Body::prove`], then open again and [`enveloped_read::Body::decrypt`] |
 //! | look | [`outline::outline`] |
 
-pub(crate) mod attributes;
+mod attributes_read;
+mod attributes_write;
 pub(crate) mod certificate;
 pub(crate) mod enveloped_read;
 pub(crate) mod enveloped_write;
 pub(crate) mod identifier;
 pub(crate) mod outline;
+mod recipient_id;
 pub(crate) mod recipient_read;
 pub(crate) mod recipient_write;
 pub(crate) mod signed_read;

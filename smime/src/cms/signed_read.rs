@@ -104,7 +104,11 @@ fn content<R: Read, W: Write + ?Sized>(
     Ok((length, hashers.finish()))
 }
 
-fn certificates<R: Read>(reader: &mut Reader<R>) -> Result<Vec<Vec<u8>>> {
+/// The X.509 certificates of a `[0] IMPLICIT CertificateSet`, if one is there.
+///
+/// # Errors
+/// [`Error::Malformed`], [`Error::Limit`], [`Error::Input`].
+pub(super) fn certificates<R: Read>(reader: &mut Reader<R>) -> Result<Vec<Vec<u8>>> {
     let mut certificates = Vec::new();
     if reader.peek()? == Some(der::context(0)) {
         reader.enter(der::context(0))?;

@@ -1,16 +1,19 @@
 //! Verifying signer infos (RFC 5652 section 5.4 and 5.6).
 
-use crate::algorithm::DigestAlgorithm;
+use spki::SubjectPublicKeyInfoRef;
+use spki::der::Encode;
+
+use crate::algorithm::{DigestAlgorithm, SignatureScheme, Weakness};
 use crate::asn1::ber::Reader;
 use crate::asn1::der::{self, Cursor};
 use crate::asn1::{normal, oid};
-use crate::cms::attributes::Attributes;
+use crate::cms::attributes_read::{self, Attributes};
 use crate::cms::certificate::Certificate;
 use crate::cms::identifier::{self, Algorithm, SignedBy};
-use crate::cms::recipient_read::certificate_id;
+use crate::cms::recipient_id::certificate_id;
 use crate::cms::signed_read::{SignedData, SignerInfo};
 use crate::crypto::hash::{self, Digests};
-use crate::crypto::signature::{self, Verdict};
+use crate::crypto::signature::{self, Check, Verdict};
 use crate::decrypt::RecipientId;
 use crate::error::{Error, Result};
 use crate::verify::{Outcome, Signer};
@@ -33,14 +36,7 @@ pub(crate) fn verify(signed: &SignedData, digests: &Digests, further: &[Vec<u8>]
 }
 
 fn one(info: &SignerInfo, signed: &SignedData, digests: &Digests, further: &[Vec<u8>]) -> Signer {
-    let mut signer = Signer {
-        outcome: Outcome::Good,
-        certificate: None,
-        digest: None,
-        scheme: None,
-        signing_time: None,
-        capabilities: None,
-    };
+    let mut signer = Signer::new(Outcome::Good);
     if let Err(outcome) = judge(info, signed, digests, further, &mut signer) {
         signer.outcome = outcome;
     }
@@ -50,12 +46,14 @@ fn one(info: &SignerInfo, signed: &SignedData, digests: &Digests, further: &[Vec
 /// The fields of a SignerInfo.
 struct Fields<'a> {
     id: RecipientId,
-    /// `Err` is the OID of an unknown one.
+    /// `Err` is the name of an unknown one.
     digest: std::result::Result<DigestAlgorithm, String>,
     /// Content of the SET OF signed attributes.
     attributes: Option<&'a [u8]>,
     by: std::result::Result<SignedBy, String>,
     signature: &'a [u8],
+    /// Content of the SET OF unsigned attributes.
+    unsigned: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
@@ -67,8 +65,24 @@ impl<'a> Fields<'a> {
         let attributes = fields.optional(der::context(0))?.map(|attributes| attributes.content);
         let by = identifier::signature(&Algorithm::parse(&fields.expect(der::SEQUENCE)?)?);
         let signature = fields.expect(der::OCTET_STRING)?.content;
-        let digest = identifier::digest(&digest).ok_or_else(|| digest.to_string());
-        Ok(Self { id, digest, attributes, by, signature })
+        let unsigned = fields.optional(der::context(1))?.map_or(&[][..], |unsigned| unsigned.content);
+        let digest = identifier::digest(&digest).ok_or_else(|| oid::name(&digest));
+        Ok(Self { id, digest, attributes, by, signature, unsigned })
+    }
+
+    /// What the signer info says of itself, whatever comes of it.
+    fn tell(&self, signer: &mut Signer) -> Result<Option<Attributes<'a>>> {
+        signer.digest = self.digest.clone().ok();
+        signer.scheme = self.by.as_ref().ok().map(|by| by.scheme);
+        signer.unsigned_attributes = attributes_read::list(Cursor::new(self.unsigned))?;
+        attributes_read::check_unsigned(Cursor::new(self.unsigned))?;
+        let Some(set) = self.attributes.map(Cursor::new) else { return Ok(None) };
+        signer.signed_attributes = attributes_read::list(set)?;
+        let attributes = Attributes::parse(set)?;
+        signer.signing_time = attributes.signing_time;
+        signer.capabilities = attributes.capabilities.clone();
+        signer.encryption_key = attributes.encryption_key.clone();
+        Ok(Some(attributes))
     }
 }
 
@@ -81,20 +95,12 @@ fn judge(
 ) -> std::result::Result<(), Outcome> {
     let der = normal::to_der(&info.0).map_err(broken)?;
     let fields = Fields::parse(&der).map_err(broken)?;
-    signer.digest = fields.digest.clone().ok();
-    signer.scheme = fields.by.as_ref().ok().map(|by| by.scheme);
     signer.certificate = find(&fields.id, signed, further);
-    let attributes = match fields.attributes {
-        Some(set) => Some(Attributes::parse(Cursor::new(set)).map_err(broken)?),
-        None => None,
-    };
-    if let Some(attributes) = &attributes {
-        signer.signing_time = attributes.signing_time;
-        signer.capabilities = attributes.capabilities.map(<[u8]>::to_vec);
-    }
+    let attributes = fields.tell(signer).map_err(broken)?;
     let algorithm = fields.digest.clone().map_err(Outcome::UnsupportedAlgorithm)?;
     let by = fields.by.clone().map_err(Outcome::UnsupportedAlgorithm)?;
     let certificate = signer.certificate.as_deref().ok_or(Outcome::NoCertificate)?;
+    signer.weaknesses = weaknesses(certificate, &by, algorithm);
     let content = digests.of(algorithm).ok_or_else(|| rule("its digest algorithm is not announced"))?;
     let Some(attributes) = attributes else {
         // RFC 5652 section 5.3: only id-data may be signed without attributes.
@@ -103,18 +109,15 @@ fn judge(
         }
         return check(certificate, &by, algorithm, &fields, &Over::Digest(content));
     };
-    rules(&attributes, signed, certificate)?;
+    rules(&attributes, signed)?;
     let over = Over::Messages(sets(info, fields.attributes.unwrap_or_default()).map_err(broken)?);
     check(certificate, &by, algorithm, &fields, &over)?;
+    names(&attributes, certificate)?;
     if attributes.digest == Some(content) { Ok(()) } else { Err(Outcome::DigestMismatch) }
 }
 
-/// RFC 5652 section 11.1 and 11.2, RFC 5035 section 5.
-fn rules(
-    attributes: &Attributes<'_>,
-    signed: &SignedData,
-    certificate: &[u8],
-) -> std::result::Result<(), Outcome> {
+/// RFC 5652 section 11.1 and 11.2.
+fn rules(attributes: &Attributes<'_>, signed: &SignedData) -> std::result::Result<(), Outcome> {
     match &attributes.content_type {
         Some(content_type) if content_type.to_string() == signed.content_type => {}
         Some(_) => return Err(rule("its contentType is not the content's")),
@@ -123,12 +126,38 @@ fn rules(
     if attributes.digest.is_none() {
         return Err(rule("it lacks a messageDigest"));
     }
-    match attributes.certificate_hash {
-        Some((algorithm, expected)) if hash::digest(algorithm, certificate) != expected => {
-            Err(rule("its signingCertificateV2 names another certificate"))
+    Ok(())
+}
+
+/// RFC 5035 section 5: a signature whose signingCertificate names another certificate is not valid with this one,
+/// though the key be the same.
+fn names(attributes: &Attributes<'_>, certificate: &[u8]) -> std::result::Result<(), Outcome> {
+    for id in &attributes.certificates {
+        match id.names(certificate) {
+            Some(true) => {}
+            Some(false) => return Err(Outcome::BadSignature),
+            None => return Err(Outcome::UnsupportedAlgorithm("the hash in signingCertificateV2".to_owned())),
         }
-        _ => Ok(()),
     }
+    Ok(())
+}
+
+fn weaknesses(certificate: &[u8], by: &SignedBy, algorithm: DigestAlgorithm) -> Vec<Weakness> {
+    let mut found = Vec::new();
+    for digest in [Some(algorithm), by.digest].into_iter().flatten() {
+        if digest.is_weak() && !found.contains(&Weakness::Digest(digest)) {
+            found.push(Weakness::Digest(digest));
+        }
+    }
+    let key = Certificate::parse(certificate).ok().and_then(|certificate| certificate.public_key());
+    match key.and_then(|key| signature::rsa_bits(&key)) {
+        Some(bits) if bits < 2048 => found.push(Weakness::ShortRsa(bits)),
+        _ => {}
+    }
+    if by.scheme == SignatureScheme::Dsa {
+        found.push(Weakness::Dsa);
+    }
+    found
 }
 
 /// What the signature may be over.
@@ -168,6 +197,9 @@ fn check(
 ) -> std::result::Result<(), Outcome> {
     let key = Certificate::parse(certificate).ok().and_then(|certificate| certificate.public_key());
     let key = key.ok_or_else(|| rule("its certificate's key cannot be read"))?;
+    if !key_allows(&key, by) {
+        return Err(Outcome::BadSignature);
+    }
     let by_digest = |algorithm, digest: &[u8]| match by.check {
         Some(check) => signature::verify(&key, check, algorithm, digest, fields.signature),
         None => Verdict::Unsupported("Ed25519 without signed attributes".to_owned()),
@@ -191,6 +223,17 @@ fn check(
         Verdict::Bad => Err(Outcome::BadSignature),
         Verdict::Unsupported(name) => Err(Outcome::UnsupportedAlgorithm(name)),
     }
+}
+
+/// A key that is for RSASSA-PSS only may name the one hash and the least salt it is for (RFC 4055 section 3.3).
+fn key_allows(key: &SubjectPublicKeyInfoRef<'_>, by: &SignedBy) -> bool {
+    let Some(Check::RsaPss { mgf, salt }) = by.check else { return true };
+    let parameters = key.algorithm.to_der().ok().filter(|_| key.algorithm.oid == oid::RSASSA_PSS);
+    let parameters = parameters.as_deref().and_then(|der| {
+        let algorithm = Algorithm::parse(&Cursor::new(der).expect(der::SEQUENCE).ok()?).ok()?;
+        identifier::pss(&algorithm).ok()?
+    });
+    parameters.is_none_or(|key| Some(key.hash) == by.digest && key.mgf == mgf && key.salt <= salt)
 }
 
 fn find(id: &RecipientId, signed: &SignedData, further: &[Vec<u8>]) -> Option<Vec<u8>> {

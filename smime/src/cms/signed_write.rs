@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use crate::algorithm::{DigestAlgorithm, SignatureScheme};
+use crate::algorithm::{CertificateIdentifier, DigestAlgorithm, SignatureScheme};
 use crate::asn1::der::{self, Around};
 use crate::asn1::oid;
-use crate::cms::certificate::{self, Certificate};
-use crate::cms::{attributes, identifier};
+use crate::cms::certificate::{self, Identifier};
+use crate::cms::{attributes_write, identifier};
 use crate::crypto::hash::{self, Digests, Hashers};
 use crate::crypto::signature::{self, Check, Verdict};
 use crate::error::{Error, Result};
@@ -16,25 +16,30 @@ use crate::error::{Error, Result};
 const PIECE: usize = 64 * 1024;
 
 /// The DER SET OF signed attributes: contentType (id-data), messageDigest, signingTime,
-/// smimeCapabilities, signingCertificateV2. These are the bytes to hash with `digest` and sign.
+/// smimeCapabilities, signingCertificateV2, and smimeEncryptionKeyPreference if there is an
+/// `encryption_certificate`. These are the bytes to hash with `digest` and sign.
 ///
 /// `content_digest` is the content's digest, `certificate` the signer's (DER).
 ///
 /// # Errors
-/// [`Error::Malformed`] if the time is before 1970 or after 9999.
+/// [`Error::Malformed`] if the time is before 1970 or after 9999; [`Error::Certificate`].
 pub(crate) fn signed_attributes(
     content_digest: &[u8],
     signing_time: SystemTime,
     certificate: &[u8],
+    encryption_certificate: Option<&[u8]>,
 ) -> Result<Vec<u8>> {
-    attributes::write(content_digest, signing_time, certificate)
+    attributes_write::write(content_digest, signing_time, certificate, encryption_certificate)
 }
 
 /// Checks that the certificate parses and its key fits `scheme`.
 ///
 /// # Errors
-/// [`Error::Certificate`].
+/// [`Error::Certificate`]; [`Error::UnsupportedAlgorithm`] for a scheme that is only read.
 pub(crate) fn check_certificate(certificate: &[u8], scheme: SignatureScheme) -> Result<()> {
+    if scheme == SignatureScheme::Dsa {
+        return Err(Error::UnsupportedAlgorithm("DSA for new signatures".to_owned()));
+    }
     let certificate = certificate::given(certificate, 1)?;
     let key = certificate.public_key().ok_or_else(|| certificate.refused("its public key cannot be read"))?;
     let fits = match check(scheme, DigestAlgorithm::Sha256) {
@@ -53,8 +58,10 @@ pub(crate) struct Signature<'a> {
     pub(crate) scheme: SignatureScheme,
     /// The signer's certificate, DER.
     pub(crate) certificate: &'a [u8],
-    /// Further certificates, DER.
-    pub(crate) chain: &'a [Vec<u8>],
+    /// How the signer info names it.
+    pub(crate) identifier: CertificateIdentifier,
+    /// The certificates that go along, DER.
+    pub(crate) certificates: &'a [Vec<u8>],
     /// What [`signed_attributes`] made.
     pub(crate) attributes: &'a [u8],
     /// Over the digest of `attributes`; ECDSA: DER Ecdsa-Sig-Value.
@@ -116,30 +123,44 @@ impl Signature<'_> {
     /// Everything around an EncapsulatedContentInfo.
     fn around(&self, content: Around) -> Result<Around> {
         let digests = der::set_of(der::SET, vec![identifier::write_digest(self.digest)]);
-        let mut certificates: Vec<Vec<u8>> = self.chain.to_vec();
-        certificates.push(self.certificate.to_vec());
+        let mut certificates: Vec<Vec<u8>> = self.certificates.to_vec();
         certificates.sort();
         certificates.dedup();
-        let certificates = der::set_of(der::context(0), certificates);
-        let signers = der::set_of(der::SET, vec![self.signer_info()?]);
+        let certificates = match certificates.as_slice() {
+            [] => Vec::new(),
+            _ => der::set_of(der::context(0), certificates),
+        };
+        let (version, signer_info) = self.signer_info()?;
+        let signers = der::set_of(der::SET, vec![signer_info]);
         Ok(content
-            .wrap(der::SEQUENCE, &[der::integer(1), digests].concat(), &[certificates, signers].concat())
+            .wrap(
+                der::SEQUENCE,
+                &[der::integer(version), digests].concat(),
+                &[certificates, signers].concat(),
+            )
             .wrap(der::context(0), &[], &[])
             .wrap(der::SEQUENCE, &der::oid(&oid::ID_SIGNED_DATA), &[]))
     }
 
-    fn signer_info(&self) -> Result<Vec<u8>> {
-        let certificate: Certificate<'_> = certificate::given(self.certificate, 1)?;
+    /// SignerInfo with its version, which the SignedData has too (RFC 5652 section 5.1 and 5.3).
+    fn signer_info(&self) -> Result<(u8, Vec<u8>)> {
+        let (version, id) = match certificate::given(self.certificate, 1)?.identifier(self.identifier) {
+            Identifier::IssuerAndSerial(id) => (1, id),
+            Identifier::Key(id) => (3, der::element(0x80, &[id])),
+        };
         let mut attributes = self.attributes.to_vec();
         attributes[0] = der::context(0); // [0] IMPLICIT; the signature is over the SET (RFC 5652 section 5.4)
-        Ok(der::sequence(&[
-            &der::integer(1),
-            &certificate.issuer_and_serial(),
+        let algorithm = identifier::write_signature(self.scheme, self.digest)
+            .ok_or_else(|| Error::UnsupportedAlgorithm(self.digest.name().to_owned()))?;
+        let info = der::sequence(&[
+            &der::integer(version),
+            &id,
             &identifier::write_digest(self.digest),
             &attributes,
-            &identifier::write_signature(self.scheme, self.digest),
+            &algorithm,
             &der::element(der::OCTET_STRING, &[self.signature]),
-        ]))
+        ]);
+        Ok((version, info))
     }
 }
 
@@ -147,8 +168,9 @@ impl Signature<'_> {
 fn check(scheme: SignatureScheme, digest: DigestAlgorithm) -> Option<Check> {
     match scheme {
         SignatureScheme::RsaPkcs1 => Some(Check::RsaPkcs1),
-        SignatureScheme::RsaPss => Some(Check::RsaPss { salt: u16::from(identifier::salt(digest)) }),
+        SignatureScheme::RsaPss => Some(Check::RsaPss { mgf: digest, salt: digest.length() as u16 }),
         SignatureScheme::Ecdsa => Some(Check::Ecdsa),
+        SignatureScheme::Dsa => Some(Check::Dsa),
         SignatureScheme::Ed25519 => None,
     }
 }

@@ -1,4 +1,4 @@
-//! The crypto provider (AWS-LC) as CMS needs it. One file, `ffi.rs`, is unsafe.
+//! The crypto provider (AWS-LC) as CMS needs it. One room, `ffi/`, is unsafe.
 
 pub(crate) mod ecdh;
 pub(crate) mod ffi;
@@ -6,6 +6,7 @@ pub(crate) mod hash;
 pub(crate) mod kdf;
 pub(crate) mod rsa;
 pub(crate) mod signature;
+pub(crate) mod triple_des;
 
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;

@@ -1,26 +1,30 @@
 //! Signature checks from a SubjectPublicKeyInfo.
 
-use aws_lc_rs::digest::Digest;
 use aws_lc_rs::signature as provider;
 use const_oid::ObjectIdentifier;
 use spki::SubjectPublicKeyInfoRef;
+use spki::der::Encode;
 
 use crate::algorithm::DigestAlgorithm;
 use crate::asn1::oid;
-use crate::crypto::{ffi, hash};
+use crate::crypto::ffi::{Padding, PublicKey};
 
 /// How to check a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     /// RSASSA-PKCS1-v1_5.
     RsaPkcs1,
-    /// RSASSA-PSS, MGF1 with the same hash, salt of so many bytes.
+    /// RSASSA-PSS with MGF1.
     RsaPss {
+        /// MGF1's hash.
+        mgf: DigestAlgorithm,
         /// Salt length.
         salt: u16,
     },
     /// ECDSA; the curve is the key's.
     Ecdsa,
+    /// DSA.
+    Dsa,
 }
 
 /// Why a check could not be made, or what it said.
@@ -42,31 +46,20 @@ pub(crate) fn verify(
     digest: &[u8],
     signature: &[u8],
 ) -> Verdict {
-    let Some(key) = spki.subject_public_key.as_bytes() else { return Verdict::Bad };
     if !fits(spki, check) {
         return Verdict::Bad;
     }
-    match check {
-        Check::RsaPss { salt } => {
-            if ffi::verify_pss(key, algorithm, salt, digest, signature) {
-                Verdict::Good
-            } else {
-                Verdict::Bad
-            }
-        }
-        Check::RsaPkcs1 => by_provider(rsa(algorithm), key, algorithm, digest, signature),
-        Check::Ecdsa => {
-            let curve = spki.algorithm.parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
-            match curve.and_then(|curve| ecdsa(curve, algorithm)) {
-                Some(how) => by_provider(how, key, algorithm, digest, signature),
-                None => Verdict::Unsupported(format!(
-                    "ECDSA on curve {} with {}",
-                    curve.map_or_else(|| "without a name".to_owned(), |curve| curve.to_string()),
-                    algorithm.name()
-                )),
-            }
-        }
+    if check == Check::Ecdsa && !is_known_curve(spki) {
+        return Verdict::Unsupported(format!("ECDSA on {}", curve_name(spki)));
     }
+    let Some(key) = key(spki) else { return Verdict::Bad };
+    let good = match check {
+        Check::RsaPkcs1 => key.verify(Padding::Pkcs1, algorithm, digest, signature),
+        Check::RsaPss { mgf, salt } => key.verify(Padding::Pss { mgf, salt }, algorithm, digest, signature),
+        Check::Ecdsa => key.verify(Padding::None, algorithm, digest, signature),
+        Check::Dsa => key.verify_dsa(digest, signature),
+    };
+    if good { Verdict::Good } else { Verdict::Bad }
 }
 
 /// Checks an Ed25519 signature over `message` (RFC 8419).
@@ -87,50 +80,37 @@ pub(crate) fn fits(spki: &SubjectPublicKeyInfoRef<'_>, check: Check) -> bool {
     let algorithm = spki.algorithm.oid;
     match check {
         Check::RsaPkcs1 => algorithm == oid::RSA_ENCRYPTION,
-        Check::RsaPss { .. } => algorithm == oid::RSA_ENCRYPTION || algorithm == oid::RSASSA_PSS,
+        Check::RsaPss { .. } => is_rsa(spki),
         Check::Ecdsa => algorithm == oid::EC_PUBLIC_KEY,
+        Check::Dsa => algorithm == oid::DSA,
     }
 }
 
-fn by_provider(
-    how: &'static dyn provider::VerificationAlgorithm,
-    key: &[u8],
-    algorithm: DigestAlgorithm,
-    digest: &[u8],
-    signature: &[u8],
-) -> Verdict {
-    let good = Digest::import_less_safe(digest, hash::provider(algorithm))
-        .and_then(|digest| provider::UnparsedPublicKey::new(how, key).verify_digest(&digest, signature));
-    if good.is_ok() { Verdict::Good } else { Verdict::Bad }
+/// Bits of an RSA key's modulus; `None` for other keys.
+pub(crate) fn rsa_bits(spki: &SubjectPublicKeyInfoRef<'_>) -> Option<u32> {
+    if is_rsa(spki) { key(spki).map(|key| key.bits()) } else { None }
 }
 
-/// 1024 bits are still seen on old signatures; whether to believe them is the path's question.
-fn rsa(algorithm: DigestAlgorithm) -> &'static dyn provider::VerificationAlgorithm {
-    match algorithm {
-        DigestAlgorithm::Sha1 => &provider::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
-        DigestAlgorithm::Sha256 => &provider::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-        DigestAlgorithm::Sha384 => &provider::RSA_PKCS1_2048_8192_SHA384,
-        DigestAlgorithm::Sha512 => &provider::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+fn is_rsa(spki: &SubjectPublicKeyInfoRef<'_>) -> bool {
+    [oid::RSA_ENCRYPTION, oid::RSASSA_PSS].contains(&spki.algorithm.oid)
+}
+
+fn key(spki: &SubjectPublicKeyInfoRef<'_>) -> Option<PublicKey> {
+    if is_rsa(spki) {
+        PublicKey::rsa(spki.subject_public_key.as_bytes()?)
+    } else {
+        PublicKey::parse(&spki.to_der().ok()?)
     }
 }
 
-fn ecdsa(
-    curve: ObjectIdentifier,
-    algorithm: DigestAlgorithm,
-) -> Option<&'static dyn provider::VerificationAlgorithm> {
-    use DigestAlgorithm::{Sha1, Sha256, Sha384, Sha512};
-    Some(match (curve, algorithm) {
-        (oid::P256, Sha1) => &provider::ECDSA_P256_SHA1_ASN1,
-        (oid::P256, Sha256) => &provider::ECDSA_P256_SHA256_ASN1,
-        (oid::P256, Sha384) => &provider::ECDSA_P256_SHA384_ASN1,
-        (oid::P256, Sha512) => &provider::ECDSA_P256_SHA512_ASN1,
-        (oid::P384, Sha256) => &provider::ECDSA_P384_SHA256_ASN1,
-        (oid::P384, Sha384) => &provider::ECDSA_P384_SHA384_ASN1,
-        (oid::P384, Sha512) => &provider::ECDSA_P384_SHA512_ASN1,
-        (oid::P521, Sha1) => &provider::ECDSA_P521_SHA1_ASN1,
-        (oid::P521, Sha256) => &provider::ECDSA_P521_SHA256_ASN1,
-        (oid::P521, Sha384) => &provider::ECDSA_P521_SHA384_ASN1,
-        (oid::P521, Sha512) => &provider::ECDSA_P521_SHA512_ASN1,
-        _ => return None,
-    })
+fn is_known_curve(spki: &SubjectPublicKeyInfoRef<'_>) -> bool {
+    curve(spki).is_some_and(|curve| [oid::P256, oid::P384, oid::P521].contains(&curve))
+}
+
+fn curve(spki: &SubjectPublicKeyInfoRef<'_>) -> Option<ObjectIdentifier> {
+    spki.algorithm.parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok())
+}
+
+fn curve_name(spki: &SubjectPublicKeyInfoRef<'_>) -> String {
+    curve(spki).map_or_else(|| "a curve without a name".to_owned(), |curve| oid::name(&curve))
 }

@@ -81,22 +81,24 @@ fn clear(content_type: &ContentType) -> Result<Kind> {
 
 /// RFC 8551 section 3.5.3.2, and the spellings of older programs.
 fn digest(name: &str) -> Option<DigestAlgorithm> {
-    match name.trim().to_ascii_lowercase().as_str() {
-        "sha1" | "sha-1" => Some(DigestAlgorithm::Sha1),
-        "sha256" | "sha-256" => Some(DigestAlgorithm::Sha256),
-        "sha384" | "sha-384" => Some(DigestAlgorithm::Sha384),
-        "sha512" | "sha-512" => Some(DigestAlgorithm::Sha512),
-        _ => None,
-    }
+    // Only old programs leave the hyphen out.
+    let name = name.trim().to_ascii_lowercase().replace('-', "");
+    DigestAlgorithm::ALL.into_iter().find(|known| micalg(*known).replace('-', "") == name)
 }
 
 /// The `micalg` name of a digest algorithm.
 pub(crate) fn micalg(digest: DigestAlgorithm) -> &'static str {
     match digest {
+        DigestAlgorithm::Md5 => "md5",
         DigestAlgorithm::Sha1 => "sha-1",
+        DigestAlgorithm::Sha224 => "sha-224",
         DigestAlgorithm::Sha256 => "sha-256",
         DigestAlgorithm::Sha384 => "sha-384",
         DigestAlgorithm::Sha512 => "sha-512",
+        DigestAlgorithm::Sha3_224 => "sha3-224",
+        DigestAlgorithm::Sha3_256 => "sha3-256",
+        DigestAlgorithm::Sha3_384 => "sha3-384",
+        DigestAlgorithm::Sha3_512 => "sha3-512",
     }
 }
 

@@ -2,6 +2,8 @@
 //! short ways through the engine's use cases.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub(crate) mod key;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -43,6 +45,9 @@ pub(crate) enum Key {
     Rsa,
     P256,
     P384,
+    P521,
+    Ed25519,
+    X25519,
 }
 
 pub(crate) const KEYS: [Key; 3] = [Key::Rsa, Key::P256, Key::P384];
@@ -63,12 +68,17 @@ impl Person {
     pub(crate) fn named(key: Key, name: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let at = dir.path();
-        let usage = if key == Key::Rsa { "keyEncipherment" } else { "keyAgreement" };
+        let usage = match key {
+            Key::Rsa => "digitalSignature,nonRepudiation,keyEncipherment",
+            Key::P256 | Key::P384 | Key::P521 => "digitalSignature,nonRepudiation,keyAgreement",
+            Key::Ed25519 => "digitalSignature,nonRepudiation",
+            Key::X25519 => "keyAgreement",
+        };
         let extensions = format!(
             "[ca]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n\
              subjectKeyIdentifier=hash\n\
              [user]\nbasicConstraints=critical,CA:FALSE\n\
-             keyUsage=critical,digitalSignature,nonRepudiation,{usage}\nextendedKeyUsage=emailProtection\n\
+             keyUsage=critical,{usage}\nextendedKeyUsage=emailProtection\n\
              subjectAltName=email:{name}@example.test\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
         );
         fs::write(at.join("extensions"), extensions).unwrap();
@@ -81,21 +91,30 @@ impl Person {
             ),
         );
         let generate = match key {
-            Key::Rsa => "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem",
-            Key::P256 => "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem",
-            Key::P384 => "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out key.pem",
+            Key::Rsa => "RSA -pkeyopt rsa_keygen_bits:2048",
+            Key::P256 => "EC -pkeyopt ec_paramgen_curve:P-256",
+            Key::P384 => "EC -pkeyopt ec_paramgen_curve:P-384",
+            Key::P521 => "EC -pkeyopt ec_paramgen_curve:P-521",
+            Key::Ed25519 => "ED25519",
+            Key::X25519 => "X25519",
         };
-        openssl(at, &words(generate));
-        openssl(at, &words(&format!("req -new -key key.pem -out user.csr -subj /O=Test/CN={name}")));
+        openssl(at, &words(&format!("genpkey -algorithm {generate} -out key.pem")));
+        // An X25519 key cannot sign a request, so the authority is simply told the key.
+        openssl(at, &words("pkey -in key.pem -pubout -out public.pem"));
+        openssl(at, &words(&format!("req -new -key ca.key -out user.csr -subj /O=Test/CN={name}")));
         openssl(
             at,
             &words(
-                "x509 -req -in user.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1000 -extfile extensions \
-                 -extensions user -out cert.pem",
+                "x509 -req -in user.csr -force_pubkey public.pem -CA ca.pem -CAkey ca.key -CAcreateserial \
+                 -days 1000 -extfile extensions -extensions user -out cert.pem",
             ),
         );
         let certificate = openssl(at, &words("x509 -in cert.pem -outform DER"));
-        let scheme = if key == Key::Rsa { SignatureScheme::RsaPkcs1 } else { SignatureScheme::Ecdsa };
+        let scheme = match key {
+            Key::Rsa => SignatureScheme::RsaPkcs1,
+            Key::Ed25519 => SignatureScheme::Ed25519,
+            _ => SignatureScheme::Ecdsa,
+        };
         Self { dir, certificate, scheme }
     }
 
@@ -127,39 +146,12 @@ impl Person {
 
     /// The private operation a token would do for a signature.
     pub(crate) fn private_sign(&self, request: &sign::Request) -> Vec<u8> {
-        self.write("digest", &request.digest);
-        let padding =
-            if self.scheme == SignatureScheme::RsaPkcs1 { "-pkeyopt rsa_padding_mode:pkcs1" } else { "" };
-        let digest = digest_name(request.digest_algorithm);
-        self.openssl(&format!("pkeyutl -sign -inkey key.pem -in digest {padding} -pkeyopt digest:{digest}"))
+        key::sign(self.dir.path(), request)
     }
 
     /// The private operation a token would do for a decryption.
     pub(crate) fn private_unwrap(&self, request: &decrypt::Request) -> Zeroizing<Vec<u8>> {
-        let answer = match request {
-            decrypt::Request::RsaPkcs1 { encrypted_key, key_length } => {
-                self.write("wrapped", encrypted_key);
-                let words =
-                    words("pkeyutl -decrypt -inkey key.pem -in wrapped -pkeyopt rsa_padding_mode:pkcs1");
-                let output = run("openssl", self.dir.path(), &words);
-                // RFC 3218: a wrong padding is answered with a key that does not fit.
-                if output.status.success() { output.stdout } else { vec![0x5a; *key_length] }
-            }
-            decrypt::Request::RsaOaep { encrypted_key, hash, mgf_hash, label, .. } => {
-                assert!(label.is_empty(), "openssl writes no label");
-                self.write("wrapped", encrypted_key);
-                let (hash, mgf) = (digest_name(*hash), digest_name(*mgf_hash));
-                self.openssl(&format!(
-                    "pkeyutl -decrypt -inkey key.pem -in wrapped -pkeyopt rsa_padding_mode:oaep \
-                     -pkeyopt rsa_oaep_md:{hash} -pkeyopt rsa_mgf1_md:{mgf}"
-                ))
-            }
-            decrypt::Request::Ecdh { peer_point } => {
-                self.write("peer.der", &public_key(peer_point));
-                self.openssl("pkeyutl -derive -inkey key.pem -peerkey peer.der -peerform DER")
-            }
-        };
-        Zeroizing::new(answer)
+        key::unwrap(self.dir.path(), request)
     }
 
     pub(crate) fn sign_options(
@@ -176,6 +168,7 @@ impl Person {
             certificate: self.certificate.clone(),
             chain: vec![],
             signing_time: SystemTime::now() - Duration::from_secs(60),
+            style: sign::Style::default(),
         }
     }
 
@@ -218,11 +211,22 @@ pub(crate) fn encrypt(
     cipher: ContentCipher,
     people: &[&Person],
 ) -> Vec<u8> {
-    let recipients = people.iter().map(|person| person.certificate.clone()).collect();
+    encrypt_with(message, &encrypt_options(container, cipher, people))
+}
+
+pub(crate) fn encrypt_with(mut message: &[u8], options: &encrypt::Options) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut source = message;
-    encrypt::encrypt(&mut source, &encrypt::Options { container, cipher, recipients }, &mut out).unwrap();
+    encrypt::encrypt(&mut message, options, &mut out).unwrap();
     out
+}
+
+pub(crate) fn encrypt_options(
+    container: Container,
+    cipher: ContentCipher,
+    people: &[&Person],
+) -> encrypt::Options {
+    let recipients = people.iter().map(|person| person.certificate.clone()).collect();
+    encrypt::Options { container, cipher, recipients, style: encrypt::Style::default() }
 }
 
 /// Verifies, and answers the signed content too.
@@ -287,31 +291,4 @@ pub(crate) fn vectors(folder: &str) -> Option<PathBuf> {
         eprintln!("skipped: WAFER_VECTORS is not set");
     }
     found
-}
-
-fn digest_name(digest: DigestAlgorithm) -> &'static str {
-    match digest {
-        DigestAlgorithm::Sha256 => "sha256",
-        DigestAlgorithm::Sha384 => "sha384",
-        DigestAlgorithm::Sha512 => "sha512",
-        _ => "sha1",
-    }
-}
-
-/// SubjectPublicKeyInfo of a P-256 or P-384 point (RFC 5480).
-fn public_key(point: &[u8]) -> Vec<u8> {
-    let curve: &[u8] = match point.len() {
-        65 => &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
-        97 => &[6, 5, 0x2b, 0x81, 4, 0, 0x22],
-        other => panic!("a point of {other} bytes"),
-    };
-    let algorithm = tlv(0x30, &[&[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1], curve].concat());
-    let bits = tlv(3, &[&[0], point].concat());
-    tlv(0x30, &[algorithm, bits].concat())
-}
-
-fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(value.len()).unwrap();
-    let head = if length < 128 { vec![tag, length] } else { vec![tag, 0x81, length] };
-    [head, value.to_vec()].concat()
 }
