@@ -5,11 +5,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 use wafer_smime::algorithm::{Armor, Container, ContentCipher, DigestAlgorithm, SignatureScheme};
 use wafer_smime::error::Result;
+use wafer_smime::read::{Next, Reading, Report};
 use wafer_smime::{Error, decrypt, encrypt, sign, verify};
 use zeroize::Zeroizing;
 
@@ -120,6 +122,14 @@ impl Person {
         fs::read(self.path(name)).unwrap()
     }
 
+    /// Writes a file that no other test writes; answers its name.
+    fn scratch(&self, bytes: &[u8]) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("scratch{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self.write(&name, bytes);
+        name
+    }
+
     /// Runs openssl in this person's folder; it must succeed. Answers its standard output.
     pub(crate) fn openssl(&self, arguments: &str) -> Vec<u8> {
         openssl(self.dir.path(), &words(arguments))
@@ -127,36 +137,36 @@ impl Person {
 
     /// The private operation a token would do for a signature.
     pub(crate) fn private_sign(&self, request: &sign::Request) -> Vec<u8> {
-        self.write("digest", &request.digest);
+        let input = self.scratch(&request.digest);
         let padding =
             if self.scheme == SignatureScheme::RsaPkcs1 { "-pkeyopt rsa_padding_mode:pkcs1" } else { "" };
         let digest = digest_name(request.digest_algorithm);
-        self.openssl(&format!("pkeyutl -sign -inkey key.pem -in digest {padding} -pkeyopt digest:{digest}"))
+        self.openssl(&format!("pkeyutl -sign -inkey key.pem -in {input} {padding} -pkeyopt digest:{digest}"))
     }
 
     /// The private operation a token would do for a decryption.
     pub(crate) fn private_unwrap(&self, request: &decrypt::Request) -> Zeroizing<Vec<u8>> {
         let answer = match request {
             decrypt::Request::RsaPkcs1 { encrypted_key, key_length } => {
-                self.write("wrapped", encrypted_key);
-                let words =
-                    words("pkeyutl -decrypt -inkey key.pem -in wrapped -pkeyopt rsa_padding_mode:pkcs1");
-                let output = run("openssl", self.dir.path(), &words);
+                let input = self.scratch(encrypted_key);
+                let line =
+                    format!("pkeyutl -decrypt -inkey key.pem -in {input} -pkeyopt rsa_padding_mode:pkcs1");
+                let output = run("openssl", self.dir.path(), &words(&line));
                 // RFC 3218: a wrong padding is answered with a key that does not fit.
                 if output.status.success() { output.stdout } else { vec![0x5a; *key_length] }
             }
             decrypt::Request::RsaOaep { encrypted_key, hash, mgf_hash, label, .. } => {
                 assert!(label.is_empty(), "openssl writes no label");
-                self.write("wrapped", encrypted_key);
+                let input = self.scratch(encrypted_key);
                 let (hash, mgf) = (digest_name(*hash), digest_name(*mgf_hash));
                 self.openssl(&format!(
-                    "pkeyutl -decrypt -inkey key.pem -in wrapped -pkeyopt rsa_padding_mode:oaep \
+                    "pkeyutl -decrypt -inkey key.pem -in {input} -pkeyopt rsa_padding_mode:oaep \
                      -pkeyopt rsa_oaep_md:{hash} -pkeyopt rsa_mgf1_md:{mgf}"
                 ))
             }
             decrypt::Request::Ecdh { peer_point } => {
-                self.write("peer.der", &public_key(peer_point));
-                self.openssl("pkeyutl -derive -inkey key.pem -peerkey peer.der -peerform DER")
+                let peer = self.scratch(&public_key(peer_point));
+                self.openssl(&format!("pkeyutl -derive -inkey key.pem -peerkey {peer} -peerform DER"))
             }
         };
         Zeroizing::new(answer)
@@ -223,6 +233,24 @@ pub(crate) fn encrypt(
     let mut source = message;
     encrypt::encrypt(&mut source, &encrypt::Options { container, cipher, recipients }, &mut out).unwrap();
     out
+}
+
+/// Reads all layers with these people's keys; answers the innermost entity too.
+pub(crate) fn read(mut message: &[u8], people: &[&Person]) -> Result<(Report, Vec<u8>)> {
+    let mut reading = Reading::new(vec![]);
+    while reading.advance(&mut message)? == Next::Sealed {
+        let sealed = reading.sealed().unwrap();
+        let served = people.iter().find_map(|person| {
+            let mine = sealed.recipients().iter().position(|one| one.id.matches(&person.certificate))?;
+            Some((mine, person.private_unwrap(sealed.recipients()[mine].request.as_ref()?)))
+        });
+        let (index, secret) = served.ok_or(Error::Decryption)?;
+        reading.unlock(index, secret, &mut message)?;
+    }
+    let report = reading.report().unwrap().clone();
+    let mut out = Vec::new();
+    assert_eq!(reading.write(&mut message, &mut out)?, report.length);
+    Ok((report, out))
 }
 
 /// Verifies, and answers the signed content too.
