@@ -141,11 +141,7 @@ impl Sealed {
         source: &mut dyn Source,
         out: &mut dyn Write,
     ) -> Result<Opened> {
-        if index >= self.header.recipients.len() {
-            return Err(Error::Decryption);
-        }
-        let key = self.header.content_key(index, &secret)?;
-        let proof = self.prove(&key, source).map_err(unwrapped)?;
+        let Unsealed { key, proof, .. } = self.unseal(index, secret, source)?;
         let mut joined = Joined::new(self.head.as_ref(), out);
         let decrypted = self
             .reopen(source)
@@ -153,6 +149,24 @@ impl Sealed {
             .and_then(|_| joined.finish());
         let length = decrypted.map_err(unwrapped)?;
         Ok(Opened { cipher: self.cipher, authenticated: self.header.authenticated, length })
+    }
+
+    /// Proves the whole message with `secret`, as [`Sealed::decrypt`] does, and writes nothing.
+    ///
+    /// # Errors
+    /// As [`Sealed::decrypt`].
+    pub(crate) fn unseal(
+        &self,
+        index: usize,
+        secret: Zeroizing<Vec<u8>>,
+        source: &mut dyn Source,
+    ) -> Result<Unsealed> {
+        if index >= self.header.recipients.len() {
+            return Err(Error::Decryption);
+        }
+        let key = self.header.content_key(index, &secret)?;
+        let proof = self.prove(&key, source).map_err(unwrapped)?;
+        Ok(Unsealed { header: self.header.clone(), key, proof })
     }
 
     /// The first pass; attributes behind the content make it two.
@@ -171,6 +185,27 @@ impl Sealed {
     fn reopen<'a>(&self, source: &'a mut dyn Source) -> Result<Body<Box<dyn Read + 'a>>> {
         let (head, header, body) = open_body(source, self.container)?;
         if head == self.head && header == self.header { Ok(body) } else { Err(Error::Changed) }
+    }
+}
+
+/// A message that was proved to open with a key, and can be opened again.
+pub(crate) struct Unsealed {
+    header: Header,
+    key: ContentKey,
+    proof: Proof,
+}
+
+impl Unsealed {
+    /// The plaintext of the CMS object `input`, which is checked again at its end.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if it is another message, [`Error::Input`].
+    pub(crate) fn plaintext<'a>(&'a self, input: Box<dyn Read + 'a>) -> Result<Box<dyn Read + 'a>> {
+        let (header, body) = enveloped_read::open(input)?;
+        if header != self.header {
+            return Err(Error::Changed);
+        }
+        Ok(Box::new(body.plaintext(&self.header, &self.key, &self.proof)?))
     }
 }
 

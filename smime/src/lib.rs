@@ -9,20 +9,24 @@
 //! |---|---|---|
 //! | sign | [`sign::prepare`], then [`sign::Prepared::write`] | between the two, with [`sign::Prepared::request`] |
 //! | encrypt | [`encrypt::encrypt`] | never |
+//! | compress | [`compress::compress`] | never |
 //! | decrypt | [`decrypt::open`], then [`decrypt::Sealed::decrypt`] | between the two, with one of [`decrypt::Sealed::recipients`] |
 //! | verify | [`verify::verify`] | never |
+//! | read all layers | [`read::Reading`] | once for each encrypted layer |
 //! | look | [`inspect::inspect`] | never |
 
 pub mod algorithm;
 mod asn1;
 pub mod capabilities;
 mod cms;
+pub mod compress;
 mod crypto;
 pub mod decrypt;
 pub mod encrypt;
 pub mod error;
 pub mod inspect;
 mod mime;
+pub mod read;
 pub mod sign;
 pub mod source;
 pub mod verify;

@@ -127,6 +127,17 @@ pub fn verify(
     certificates: &[Vec<u8>],
     out: Option<&mut dyn Write>,
 ) -> Result<Verified> {
+    verify_with_digests(source, content, container, certificates, out).map(|(verified, _)| verified)
+}
+
+/// As [`verify`]; answers the digests of the content, too, by which it can be known again.
+pub(crate) fn verify_with_digests(
+    source: &mut dyn Source,
+    content: Content<'_>,
+    container: Container,
+    certificates: &[Vec<u8>],
+    out: Option<&mut dyn Write>,
+) -> Result<(Verified, Digests)> {
     if let Some((head, boundary, micalg)) = clear_signed(source, container)? {
         return Clear { head, boundary }.verify(source, &micalg, certificates, out).map_err(unwrapped);
     }
@@ -184,7 +195,7 @@ impl Clear {
         micalg: &[DigestAlgorithm],
         certificates: &[Vec<u8>],
         out: Option<&mut dyn Write>,
-    ) -> Result<Verified> {
+    ) -> Result<(Verified, Digests)> {
         let guess = if micalg.is_empty() { &[DigestAlgorithm::Sha256] } else { micalg };
         let mut reading = self.read(source, guess, None)?;
         let signed = read_signature(&reading.signature)?;
@@ -289,7 +300,7 @@ fn verify_detached(
     content: &mut dyn Source,
     certificates: &[Vec<u8>],
     out: Option<&mut dyn Write>,
-) -> Result<Verified> {
+) -> Result<(Verified, Digests)> {
     let needed = digests_needed(signed);
     let (digests, length) = hash(content, &needed, None)?;
     if out.is_some() {
@@ -323,13 +334,14 @@ fn verdict(
     content_length: u64,
     from: Vec<String>,
     certificates: &[Vec<u8>],
-) -> Verified {
-    Verified {
+) -> (Verified, Digests) {
+    let verified = Verified {
         signers: signed_verify::verify(signed, digests, certificates),
         certificates: signed.certificates.clone(),
         from,
         content_length,
-    }
+    };
+    (verified, digests.clone())
 }
 
 /// Whether no digest that both have differs.

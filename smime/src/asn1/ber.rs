@@ -142,6 +142,15 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// As [`Self::enter`].
     pub(crate) fn octets(&mut self, tag: u8) -> Result<Octets<'_, R>> {
+        let at = self.enter_octets(tag)?;
+        Ok(Octets { reader: self, at })
+    }
+
+    /// As [`Self::octets`], for those who own the reader: the content comes from [`Self::octets_chunk`].
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub(crate) fn enter_octets(&mut self, tag: u8) -> Result<At> {
         let base = self.frames.len();
         let left = match self.peek()? {
             Some(found) if found == tag => self.take_definite()?,
@@ -151,7 +160,65 @@ impl<R: Read> Reader<R> {
             }
             found => return Err(unexpected(tag, found)),
         };
-        Ok(Octets { reader: self, left, base })
+        Ok(At { left, base })
+    }
+
+    /// At most `most` of the next bytes of the string, straight out of the buffer; `None` at its end.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::Limit`], [`Error::Input`].
+    pub(crate) fn octets_chunk(&mut self, at: &mut At, most: usize) -> Result<Option<&[u8]>> {
+        while at.left == 0 {
+            if !self.next_piece(at)? {
+                return Ok(None);
+            }
+        }
+        let taken = self.take(at.left.min(most as u64))?;
+        at.left -= taken as u64;
+        Ok(Some(&self.buffer[self.start - taken..self.start]))
+    }
+
+    /// Goes to the string's next piece; false if there is none.
+    fn next_piece(&mut self, at: &mut At) -> Result<bool> {
+        while self.frames.len() > at.base {
+            match self.peek()? {
+                None => {
+                    self.frames.pop();
+                }
+                Some(0x04) => {
+                    at.left = self.take_definite()?;
+                    return Ok(true);
+                }
+                Some(0x24) => self.enter(0x24)?,
+                found => return Err(unexpected(0x04, found)),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Passes over all that is left of the elements that have been entered.
+    ///
+    /// # Errors
+    /// As [`Self::skip`].
+    pub(crate) fn skip_rest(&mut self) -> Result<()> {
+        while !self.frames.is_empty() {
+            while self.peek()?.is_some() {
+                self.skip()?;
+            }
+            self.frames.pop();
+        }
+        Ok(())
+    }
+
+    /// Reads the input to its end: a layer around this one may have a check to make there.
+    ///
+    /// # Errors
+    /// [`Error::Input`].
+    pub(crate) fn drain(&mut self) -> Result<()> {
+        while self.fill()? > 0 {
+            self.start = self.end;
+        }
+        Ok(())
     }
 
     /// Reads every element that has been entered to its end; what follows the outermost one is not looked at.
@@ -326,12 +393,18 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// The content of one OCTET STRING.
-pub(crate) struct Octets<'a, R> {
-    reader: &'a mut Reader<R>,
+/// Where in an OCTET STRING a reader stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
     left: u64,
     /// Depth at which the string stands; deeper frames are its pieces.
     base: usize,
+}
+
+/// The content of one OCTET STRING.
+pub(crate) struct Octets<'a, R> {
+    reader: &'a mut Reader<R>,
+    at: At,
 }
 
 impl<R: Read> Octets<'_, R> {
@@ -340,15 +413,7 @@ impl<R: Read> Octets<'_, R> {
     /// # Errors
     /// [`Error::Malformed`], [`Error::Limit`], [`Error::Input`].
     pub(crate) fn chunk(&mut self) -> Result<Option<&[u8]>> {
-        while self.left == 0 {
-            if !self.advance()? {
-                return Ok(None);
-            }
-        }
-        let taken = self.reader.take(self.left)?;
-        self.left -= taken as u64;
-        let end = self.reader.start;
-        Ok(Some(&self.reader.buffer[end - taken..end]))
+        self.reader.octets_chunk(&mut self.at, usize::MAX)
     }
 
     /// All the content, at most `limit` bytes.
@@ -364,24 +429,6 @@ impl<R: Read> Octets<'_, R> {
             all.extend_from_slice(chunk);
         }
         Ok(all)
-    }
-
-    /// Goes to the next piece; false if there is none.
-    fn advance(&mut self) -> Result<bool> {
-        while self.reader.frames.len() > self.base {
-            match self.reader.peek()? {
-                None => {
-                    self.reader.frames.pop();
-                }
-                Some(0x04) => {
-                    self.left = self.reader.take_definite()?;
-                    return Ok(true);
-                }
-                Some(0x24) => self.reader.enter(0x24)?,
-                found => return Err(unexpected(0x04, found)),
-            }
-        }
-        Ok(false)
     }
 }
 

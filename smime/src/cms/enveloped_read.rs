@@ -4,6 +4,8 @@
 //! and decrypts; [`open`] again, compare [`Header`]s (`==`; else `Error::Changed`), and
 //! [`Body::decrypt`] writes the plaintext.
 
+mod plaintext;
+
 use std::io::{Read, Write};
 
 use zeroize::Zeroizing;

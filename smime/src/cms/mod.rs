@@ -7,11 +7,15 @@
 //! | verify | [`signed_read::read`] while hashing, then [`signed_verify::verify`] |
 //! | encrypt | [`enveloped_write::Writer`], an `impl Write` |
 //! | decrypt | [`enveloped_read::open`], then [`enveloped_read::Body::prove`], then open again and [`enveloped_read::Body::decrypt`] |
+//! | compress | [`compressed::Writer`], an `impl Write` |
+//! | decompress | [`compressed::open`], an `impl Read` |
 //! | look | [`outline::outline`] |
 
 mod attributes_read;
 mod attributes_write;
 pub(crate) mod certificate;
+pub(crate) mod compressed;
+pub(crate) mod content;
 pub(crate) mod enveloped_read;
 pub(crate) mod enveloped_write;
 pub(crate) mod identifier;

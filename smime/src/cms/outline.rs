@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use const_oid::ObjectIdentifier;
+
 use crate::asn1::ber::Reader;
 use crate::asn1::der::{self, Cursor};
 use crate::asn1::oid;
@@ -32,9 +34,7 @@ pub(crate) enum Outline {
 /// [`crate::Error::Malformed`], [`crate::Error::Limit`], [`crate::Error::Input`].
 pub(crate) fn outline<R: Read>(input: R) -> Result<Outline> {
     let mut reader = Reader::new(input);
-    reader.enter(der::SEQUENCE)?;
-    let content_type = reader.der(der::OID)?;
-    let content_type = Cursor::new(&content_type).expect(der::OID)?.oid()?;
+    let content_type = enter(&mut reader)?;
     reader.enter(der::context(0))?;
     Ok(match content_type {
         oid::ID_SIGNED_DATA => signed(reader)?,
@@ -43,6 +43,20 @@ pub(crate) fn outline<R: Read>(input: R) -> Result<Outline> {
         oid::ID_COMPRESSED_DATA => Outline::Compressed,
         other => Outline::Other(other.to_string()),
     })
+}
+
+/// The content type of a CMS object, of which only the beginning need be there.
+///
+/// # Errors
+/// As [`outline`].
+pub(crate) fn content_type<R: Read>(input: R) -> Result<ObjectIdentifier> {
+    enter(&mut Reader::new(input))
+}
+
+fn enter<R: Read>(reader: &mut Reader<R>) -> Result<ObjectIdentifier> {
+    reader.enter(der::SEQUENCE)?;
+    let content_type = reader.der(der::OID)?;
+    Cursor::new(&content_type).expect(der::OID)?.oid()
 }
 
 fn signed<R: Read>(mut reader: Reader<R>) -> Result<Outline> {

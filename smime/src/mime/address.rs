@@ -10,9 +10,21 @@ const LIMIT: usize = 256;
 /// The addresses of all `From` and `Sender` fields, without doubles, their domains in lower case
 /// (RFC 5321 section 2.4: the local part belongs to the domain's own host).
 pub(crate) fn senders(head: &Head) -> Vec<String> {
+    senders_in(head, &["From", "Sender"])
+}
+
+/// Whether programs may differ in whom they show as the sender: a field is there twice, or From names several
+/// people (RFC 5322 section 3.6.2 allows that, but nobody writes it).
+pub(crate) fn names_several_senders(head: &Head) -> bool {
+    let twice = |name: &str| head.fields().filter(|field| field.is(name)).count() > 1;
+    twice("From") || twice("Sender") || senders_in(head, &["From"]).len() > 1
+}
+
+/// As [`senders`], of these fields only: `From`, `Sender` or both.
+pub(crate) fn senders_in(head: &Head, names: &[&str]) -> Vec<String> {
     let mut fields: Vec<u8> = head
         .fields()
-        .filter(|field| field.is("From") || field.is("Sender"))
+        .filter(|field| names.iter().any(|name| field.is(name)))
         .flat_map(|field| field.raw().iter().copied())
         .collect();
     fields.extend_from_slice(b"\r\n");

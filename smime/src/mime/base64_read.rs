@@ -25,6 +25,8 @@ enum State {
     Data,
     /// After the padding: only white space or a PEM end line may follow.
     Padded,
+    /// After the PEM end line: read to the end, since a layer around this one may have a check to make there.
+    Behind,
     Ended,
 }
 
@@ -56,7 +58,10 @@ impl<R: Read> Base64Reader<R> {
         match self.state {
             State::Data => self.decode_groups(),
             State::Padded => self.expect_nothing(),
-            State::Ended => Ok(()),
+            State::Behind | State::Ended => {
+                self.characters.clear();
+                Ok(())
+            }
         }
     }
 
@@ -94,7 +99,7 @@ impl<R: Read> Base64Reader<R> {
             None => Ok(()),
             Some(b'-') => {
                 self.characters.clear();
-                self.state = State::Ended;
+                self.state = State::Behind;
                 Ok(())
             }
             Some(_) => Err(malformed("text follows the end of the base64 data")),

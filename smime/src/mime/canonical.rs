@@ -1,6 +1,9 @@
 //! The canonical form of text: every line ends in CRLF (RFC 8551 section 3.1.1).
 
+use std::io::{self, Read};
+
 use crate::error::Result;
+use crate::mime::{BUFFER, as_io};
 
 /// Turns LF into CRLF and leaves CRLF as it is, over any number of pieces.
 #[derive(Debug, Default)]
@@ -32,12 +35,52 @@ impl Canonical {
     }
 }
 
+/// Reads `input` in canonical form.
+pub(crate) struct CanonicalReader<R> {
+    input: R,
+    form: Canonical,
+    raw: Vec<u8>,
+    ready: Vec<u8>,
+    start: usize,
+}
+
+impl<R: Read> CanonicalReader<R> {
+    /// Starts at the beginning of a line.
+    pub(crate) fn new(input: R) -> Self {
+        Self { input, form: Canonical::default(), raw: vec![0; BUFFER], ready: Vec::new(), start: 0 }
+    }
+}
+
+impl<R: Read> Read for CanonicalReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.start == self.ready.len() {
+            let n = self.input.read(&mut self.raw)?;
+            if n == 0 {
+                return Ok(0);
+            }
+            self.start = 0;
+            self.ready.clear();
+            let ready = &mut self.ready;
+            self.form
+                .feed(&self.raw[..n], &mut |bytes| {
+                    ready.extend_from_slice(bytes);
+                    Ok(())
+                })
+                .map_err(as_io)?;
+        }
+        let n = buffer.len().min(self.ready.len() - self.start);
+        buffer[..n].copy_from_slice(&self.ready[self.start..self.start + n]);
+        self.start += n;
+        Ok(n)
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use proptest::prelude::*;
 
-    use super::Canonical;
+    use super::*;
 
     fn canonical(pieces: &[&[u8]]) -> Vec<u8> {
         let mut all = Vec::new();
@@ -64,7 +107,10 @@ mod tests {
             let cut = cut.min(text.len());
             let whole = canonical(&[text.as_bytes()]);
             prop_assert_eq!(&canonical(&[&text.as_bytes()[..cut], &text.as_bytes()[cut..]]), &whole);
-            prop_assert_eq!(canonical(&[&whole]), whole);
+            prop_assert_eq!(&canonical(&[&whole]), &whole);
+            let mut read = Vec::new();
+            CanonicalReader::new(text.as_bytes()).read_to_end(&mut read).unwrap();
+            prop_assert_eq!(read, whole);
         }
     }
 }

@@ -51,6 +51,11 @@ impl Field {
         unfolded.trim().to_owned()
     }
 
+    /// The name as it stands.
+    pub(crate) fn name_text(&self) -> String {
+        String::from_utf8_lossy(self.name()).into_owned()
+    }
+
     fn name(&self) -> &[u8] {
         &self.raw[..self.name]
     }

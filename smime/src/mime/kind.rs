@@ -112,9 +112,9 @@ fn is_cms_protocol(protocol: Option<&str>) -> bool {
 
 fn has_cms_name(head: &Head, content_type: &ContentType) -> bool {
     let disposition = ContentType::parse(&head.value("Content-Disposition").unwrap_or_default());
-    let name = content_type.parameter("name").or_else(|| disposition.parameter("filename"));
-    let extension = name.and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
-    extension.is_some_and(|extension| {
+    let names = [content_type.parameter("name"), disposition.parameter("filename")];
+    let mut extensions = names.into_iter().flatten().filter_map(|name| name.trim().rsplit_once('.'));
+    extensions.any(|(_, extension)| {
         ["p7m", "p7s", "p7c", "p7z"].iter().any(|known| known.eq_ignore_ascii_case(extension))
     })
 }

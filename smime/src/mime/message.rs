@@ -72,13 +72,22 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`Error::Malformed`] if the body cannot hold one.
     pub(crate) fn into_cms(self, transfer: Transfer) -> Result<Box<dyn Read + 'a>> {
-        match transfer {
-            Transfer::Base64 => Ok(Box::new(Base64Reader::new(self.body))),
-            Transfer::QuotedPrintable => {
-                let decoded = BufReader::with_capacity(BUFFER, QuotedPrintable::new(self.body));
-                dearmored(Box::new(decoded))
+        transfer.decoded(self.body)
+    }
+}
+
+impl Transfer {
+    /// The CMS object in a `body` that is encoded so.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it cannot hold one.
+    pub(crate) fn decoded<'a>(self, body: Box<dyn BufRead + 'a>) -> Result<Box<dyn Read + 'a>> {
+        match self {
+            Self::Base64 => Ok(Box::new(Base64Reader::new(body))),
+            Self::QuotedPrintable => {
+                dearmored(Box::new(BufReader::with_capacity(BUFFER, QuotedPrintable::new(body))))
             }
-            Transfer::Unsaid => dearmored(self.body),
+            Self::Unsaid => dearmored(body),
         }
     }
 }

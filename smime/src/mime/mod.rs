@@ -9,12 +9,14 @@ pub(crate) mod base64_read;
 pub(crate) mod base64_write;
 pub(crate) mod canonical;
 pub(crate) mod content_type;
+pub(crate) mod first_part;
 pub(crate) mod head;
 pub(crate) mod kind;
 pub(crate) mod message;
 pub(crate) mod multipart;
 pub(crate) mod output;
 pub(crate) mod quoted_printable;
+pub(crate) mod walk;
 
 use std::io::{self, Read};
 
@@ -53,6 +55,14 @@ pub(crate) fn input_error(error: io::Error) -> Error {
 /// A failed write: the engine's own error if one of our encoders refused, else [`Error::Output`].
 pub(crate) fn output_error(error: io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(Error::Output)
+}
+
+/// An engine error as a reader of ours gives it: an input's own failure stays what it was.
+pub(crate) fn as_io(error: Error) -> io::Error {
+    match unwrapped(error) {
+        Error::Input(inner) => inner,
+        other => carried(other),
+    }
 }
 
 /// Takes an engine error out of the [`Error::Input`] or [`Error::Output`] that it was carried in.

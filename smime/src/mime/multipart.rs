@@ -4,6 +4,7 @@
 //! belongs to it and not to the part, so that exactly the signed bytes are hashed.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use memchr::memmem::Finder;
 
@@ -26,8 +27,7 @@ pub(crate) fn split(
     boundary: &str,
     signed: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<Vec<u8>> {
-    let needle = format!("--{boundary}");
-    let mut splitter = Splitter::new(input, needle.as_bytes());
+    let mut splitter = Splitter::new(input, boundary);
     splitter.part_delimiter(&mut |_| Ok(()))?;
     splitter.part_delimiter(signed)?;
     let mut signature = Vec::new();
@@ -38,24 +38,32 @@ pub(crate) fn split(
         signature.extend_from_slice(bytes);
         Ok(())
     })?;
-    match end {
-        Some(Delimiter::Close) => {}
-        Some(Delimiter::Part) => return Err(malformed("a multipart/signed with more than two parts")),
-        None => return Err(unclosed()),
-    }
+    expect_close(end)?;
     splitter.drain()?;
     Ok(signature)
 }
 
+/// A boundary's line.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Delimiter {
+pub(crate) enum Delimiter {
+    /// Another part begins.
     Part,
+    /// The last part has ended.
     Close,
 }
 
-struct Splitter<'a> {
-    input: &'a mut dyn Read,
-    finder: Finder<'a>,
+/// Bytes of a section, as a range of [`Splitter::bytes`].
+pub(crate) enum Piece {
+    /// More of the section will follow.
+    Some(Range<usize>),
+    /// The section's last bytes, and what ended it: `None` is the input's end.
+    Last(Range<usize>, Option<Delimiter>),
+}
+
+/// Cuts a multipart into sections: preamble, parts, epilogue.
+pub(crate) struct Splitter<R> {
+    input: R,
+    finder: Finder<'static>,
     window: Vec<u8>,
     start: usize,
     end: usize,
@@ -84,11 +92,12 @@ enum Line {
     Unfinished,
 }
 
-impl<'a> Splitter<'a> {
-    fn new(input: &'a mut dyn Read, needle: &'a [u8]) -> Self {
+impl<R: Read> Splitter<R> {
+    /// Starts in front of the preamble.
+    pub(crate) fn new(input: R, boundary: &str) -> Self {
         Self {
             input,
-            finder: Finder::new(needle),
+            finder: Finder::new(format!("--{boundary}").as_bytes()).into_owned(),
             window: vec![0; BUFFER],
             start: 0,
             end: 0,
@@ -97,35 +106,50 @@ impl<'a> Splitter<'a> {
         }
     }
 
+    /// The bytes that a [`Piece`] named last; they stay until the next call.
+    pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        &self.window[range]
+    }
+
     /// A section that must end with the start of another part.
     fn part_delimiter(&mut self, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        match self.section(sink)? {
-            Some(Delimiter::Part) => Ok(()),
-            Some(Delimiter::Close) => Err(malformed("a multipart/signed with fewer than two parts")),
-            None => Err(unclosed()),
-        }
+        let end = self.section(sink)?;
+        expect_part(end)
     }
 
     /// Hands everything up to the next delimiter to `sink`; `None` if the input ended without one.
     fn section(&mut self, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<Option<Delimiter>> {
-        self.at_section_start = true;
         loop {
+            match self.piece()? {
+                Piece::Some(range) => sink(&self.window[range])?,
+                Piece::Last(range, end) => {
+                    sink(&self.window[range])?;
+                    return Ok(end);
+                }
+            }
+        }
+    }
+
+    /// The next bytes of the section.
+    ///
+    /// # Errors
+    /// [`Error::Input`].
+    pub(crate) fn piece(&mut self) -> Result<Piece> {
+        loop {
+            let start = self.start;
             match self.find() {
                 Found::Delimiter { kind, content, next } => {
-                    sink(&self.window[self.start..self.start + content])?;
                     self.start += next;
-                    return Ok(Some(kind));
+                    self.at_section_start = true;
+                    return Ok(Piece::Last(start..start + content, Some(kind)));
                 }
                 Found::Nothing { sure } if sure > 0 => {
-                    sink(&self.window[self.start..self.start + sure])?;
                     self.start += sure;
                     self.at_section_start = false;
+                    return Ok(Piece::Some(start..start + sure));
                 }
-                Found::Nothing { .. } if self.input_ended => return Ok(None),
-                Found::Nothing { .. } => {}
-            }
-            if !self.input_ended {
-                self.fill()?;
+                Found::Nothing { .. } if self.input_ended => return Ok(Piece::Last(start..start, None)),
+                Found::Nothing { .. } => self.fill()?,
             }
         }
     }
@@ -184,7 +208,10 @@ impl<'a> Splitter<'a> {
     }
 
     /// Reads the epilogue, so that whoever writes the message into a pipe can end.
-    fn drain(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Input`].
+    pub(crate) fn drain(&mut self) -> Result<()> {
         while !self.input_ended {
             (self.start, self.end) = (0, 0);
             self.fill()?;
@@ -197,6 +224,24 @@ impl<'a> Splitter<'a> {
 fn without_line_end(data: &[u8]) -> usize {
     let data = data.strip_suffix(b"\n").unwrap_or(data);
     data.strip_suffix(b"\r").unwrap_or(data).len()
+}
+
+/// A section of a `multipart/signed` must end with the start of another part.
+pub(crate) fn expect_part(end: Option<Delimiter>) -> Result<()> {
+    match end {
+        Some(Delimiter::Part) => Ok(()),
+        Some(Delimiter::Close) => Err(malformed("a multipart/signed with fewer than two parts")),
+        None => Err(unclosed()),
+    }
+}
+
+/// The signature of a `multipart/signed` must be its last part.
+pub(crate) fn expect_close(end: Option<Delimiter>) -> Result<()> {
+    match end {
+        Some(Delimiter::Close) => Ok(()),
+        Some(Delimiter::Part) => Err(malformed("a multipart/signed with more than two parts")),
+        None => Err(unclosed()),
+    }
 }
 
 fn unclosed() -> Error {

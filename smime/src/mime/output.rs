@@ -19,12 +19,14 @@ const HEAD_LIMIT: usize = 256 * 1024;
 /// The head of an `application/pkcs7-mime` message (RFC 8551 section 3.2) around the message's outer fields.
 pub(crate) fn cms_head(outer: &Head, smime_type: &str) -> Vec<u8> {
     let mut head = outer.outer();
+    // RFC 8551 section 3.2.1.
+    let name = if smime_type == "compressed-data" { "smime.p7z" } else { "smime.p7m" };
     head.extend_from_slice(
         format!(
             "MIME-Version: 1.0\r\n\
-             Content-Type: application/pkcs7-mime; smime-type={smime_type};\r\n name=\"smime.p7m\"\r\n\
+             Content-Type: application/pkcs7-mime; smime-type={smime_type};\r\n name=\"{name}\"\r\n\
              Content-Transfer-Encoding: base64\r\n\
-             Content-Disposition: attachment; filename=\"smime.p7m\"\r\n\r\n"
+             Content-Disposition: attachment; filename=\"{name}\"\r\n\r\n"
         )
         .as_bytes(),
     );

@@ -7,11 +7,13 @@ pub(crate) mod key;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 use wafer_smime::algorithm::{Armor, Container, ContentCipher, DigestAlgorithm, SignatureScheme};
 use wafer_smime::error::Result;
+use wafer_smime::read::{Next, Reading, Report};
 use wafer_smime::{Error, decrypt, encrypt, sign, verify};
 use zeroize::Zeroizing;
 
@@ -139,6 +141,14 @@ impl Person {
         fs::read(self.path(name)).unwrap()
     }
 
+    /// Writes a file that no other test writes; answers its name.
+    fn scratch(&self, bytes: &[u8]) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("scratch{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self.write(&name, bytes);
+        name
+    }
+
     /// Runs openssl in this person's folder; it must succeed. Answers its standard output.
     pub(crate) fn openssl(&self, arguments: &str) -> Vec<u8> {
         openssl(self.dir.path(), &words(arguments))
@@ -227,6 +237,24 @@ pub(crate) fn encrypt_options(
 ) -> encrypt::Options {
     let recipients = people.iter().map(|person| person.certificate.clone()).collect();
     encrypt::Options { container, cipher, recipients, style: encrypt::Style::default() }
+}
+
+/// Reads all layers with these people's keys; answers the innermost entity too.
+pub(crate) fn read(mut message: &[u8], people: &[&Person]) -> Result<(Report, Vec<u8>)> {
+    let mut reading = Reading::new(vec![]);
+    while reading.advance(&mut message)? == Next::Sealed {
+        let sealed = reading.sealed().unwrap();
+        let served = people.iter().find_map(|person| {
+            let mine = sealed.recipients().iter().position(|one| one.id.matches(&person.certificate))?;
+            Some((mine, person.private_unwrap(sealed.recipients()[mine].request.as_ref()?)))
+        });
+        let (index, secret) = served.ok_or(Error::Decryption)?;
+        reading.unlock(index, secret, &mut message)?;
+    }
+    let report = reading.report().unwrap().clone();
+    let mut out = Vec::new();
+    assert_eq!(reading.write(&mut message, &mut out)?, report.length);
+    Ok((report, out))
 }
 
 /// Verifies, and answers the signed content too.

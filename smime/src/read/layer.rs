@@ -1,0 +1,198 @@
+//! The verdict's vocabulary: what was found in a message, layer by layer.
+
+use std::fmt;
+
+use crate::algorithm::{ContentCipher, DigestAlgorithm};
+use crate::sign::Form;
+use crate::verify::{Outcome, Verified};
+
+/// One layer around a message's content.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Layer {
+    /// SignedData with signers.
+    Signed(SignedLayer),
+    /// EnvelopedData or AuthEnvelopedData that was opened.
+    Encrypted(EncryptedLayer),
+    /// CompressedData.
+    Compressed,
+    /// SignedData without signers: certificates (DER), and nothing inside.
+    Certificates(Vec<Vec<u8>>),
+}
+
+/// A signature. It covers exactly the bytes of the layers inside, which is what [`super::Reading::write`] writes of
+/// the innermost.
+#[derive(Clone, Debug)]
+pub struct SignedLayer {
+    /// `multipart/signed`, or the content inside the CMS object.
+    pub form: Form,
+    /// What the signers say; or why the signature cannot be read: then there is no signer.
+    pub verified: Result<Verified, String>,
+}
+
+/// An encryption.
+#[derive(Clone, Debug)]
+pub struct EncryptedLayer {
+    /// Content cipher.
+    pub cipher: ContentCipher,
+    /// True for GCM with a good tag; false for CBC, whose plaintext anybody on the way may have altered.
+    pub authenticated: bool,
+    /// Recipient infos in the message.
+    pub recipients: usize,
+    /// Which of them opened it.
+    pub recipient: usize,
+    /// Name or OID of that one's key-encryption algorithm.
+    pub key_algorithm: String,
+}
+
+impl SignedLayer {
+    /// Whether every signature in this layer is good. Whether the signers are trusted is another question.
+    pub fn is_good(&self) -> bool {
+        self.verified.as_ref().is_ok_and(|verified| {
+            !verified.signers.is_empty()
+                && verified.signers.iter().all(|signer| signer.outcome == Outcome::Good)
+        })
+    }
+
+    /// Whether one of its digests is broken or about to be (RFC 8551 section 2.1).
+    pub(super) fn is_weak(&self) -> bool {
+        let strong = |digest| {
+            matches!(digest, DigestAlgorithm::Sha256 | DigestAlgorithm::Sha384 | DigestAlgorithm::Sha512)
+        };
+        let signers = self.verified.iter().flat_map(|verified| &verified.signers);
+        signers.filter_map(|signer| signer.digest).any(|digest| !strong(digest))
+    }
+}
+
+impl EncryptedLayer {
+    /// Whether its cipher is one of RFC 8551's own (section 2.7).
+    pub(super) fn is_weak(&self) -> bool {
+        !self.cipher.name().starts_with("aes")
+    }
+}
+
+/// How the message as a whole is protected: all of the innermost entity, which is what a person is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protection {
+    /// It is not, or not all of it.
+    #[default]
+    None,
+    /// Signed.
+    Signed,
+    /// Encrypted.
+    Encrypted,
+    /// Signed, and then encrypted with its signature.
+    SignedThenEncrypted,
+}
+
+impl Protection {
+    pub(super) fn new(signed: bool, encrypted: bool) -> Self {
+        match (signed, encrypted) {
+            (false, false) => Self::None,
+            (true, false) => Self::Signed,
+            (false, true) => Self::Encrypted,
+            (true, true) => Self::SignedThenEncrypted,
+        }
+    }
+
+    /// Whether the content has good signatures.
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::Signed | Self::SignedThenEncrypted)
+    }
+
+    /// Whether the content was encrypted.
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, Self::Encrypted | Self::SignedThenEncrypted)
+    }
+}
+
+/// Something that a person, or a program, should know before believing what the message looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Concern {
+    /// More than one From or Sender field, or From names several people: programs differ in whom they show.
+    SeveralSenders,
+    /// A head says twice what its content is: programs differ in what they show.
+    AmbiguousHead,
+    /// More layers than are read: what is inside the last of them is not known.
+    TooDeep,
+    /// A layer is damaged, or of a kind that is not known: what is inside it is not known.
+    UnreadableLayer,
+    /// A signature is not good, or cannot be read.
+    BadSignature,
+    /// The signature is around the encryption: its signer need not know what is inside.
+    SignatureOutsideEncryption,
+    /// Signatures around signatures: programs differ in which they show.
+    NestedSignatures,
+    /// Only a part of the content is signed.
+    SignedPart,
+    /// Only a part of the content is encrypted. A program must not decrypt it into the rest (EFAIL).
+    EncryptedPart,
+    /// The cipher does not protect from being altered on the way (CBC without a good signature inside).
+    Malleable,
+    /// Unauthenticated plaintext with bytes that its own heads do not allow: blocks were moved about in it.
+    Garbled,
+    /// A digest or cipher that is not safe any more.
+    WeakAlgorithm,
+    /// The protected From is another than the outer one.
+    FromMismatch,
+    /// The protected Subject is another than the outer one, and the sender did not mean it to be.
+    SubjectMismatch,
+}
+
+impl fmt::Display for Concern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SeveralSenders => "several-senders",
+            Self::AmbiguousHead => "ambiguous-head",
+            Self::TooDeep => "too-deep",
+            Self::UnreadableLayer => "unreadable-layer",
+            Self::BadSignature => "bad-signature",
+            Self::SignatureOutsideEncryption => "signature-outside-encryption",
+            Self::NestedSignatures => "nested-signatures",
+            Self::SignedPart => "signed-part",
+            Self::EncryptedPart => "encrypted-part",
+            Self::Malleable => "malleable",
+            Self::Garbled => "garbled",
+            Self::WeakAlgorithm => "weak-algorithm",
+            Self::FromMismatch => "from-mismatch",
+            Self::SubjectMismatch => "subject-mismatch",
+        })
+    }
+}
+
+/// A part of the content with a protection of its own, which was left as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its numbers in the multiparts around it, as in `1.2`; empty for the content itself.
+    pub path: String,
+    /// What it is.
+    pub kind: PartKind,
+    /// It belongs to a message that is attached to this one.
+    pub forwarded: bool,
+}
+
+/// What a protected part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PartKind {
+    /// Signed, clear or opaque.
+    Signed,
+    /// Encrypted.
+    Encrypted,
+    /// Compressed, or not readable.
+    Other,
+}
+
+/// The header fields that travelled with the content (RFC 9788).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtectedHeaders {
+    /// `hp="cipher"`: the sender meant the message to be encrypted; else `hp="clear"`.
+    pub cipher: bool,
+    /// Name and unfolded value of every protected field, in order; without `Content-*`, `MIME-Version` and
+    /// `HP-Outer`.
+    pub fields: Vec<(String, String)>,
+    /// Names of those that stood outside otherwise, or not at all, as the sender says (`HP-Outer`): they were
+    /// confidential.
+    pub confidential: Vec<String>,
+}

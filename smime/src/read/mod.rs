@@ -1,0 +1,401 @@
+//! Reading a message to its innermost entity, and saying what each layer around it is worth.
+//!
+//! ```text
+//! reading = Reading::new(...)
+//! while reading.advance(source) is Sealed:      an encrypted layer: ask the private key
+//!     reading.unlock(index, secret, source)     with one of reading.sealed().recipients()
+//! reading.report()                              the verdict
+//! reading.write(source, out)                    the innermost entity, exactly as it was signed
+//! ```
+//!
+//! No plaintext is kept: an inner layer is reached by opening the outer ones again, each time from the
+//! message as it came. Nothing is written before all layers have been proved and all of the innermost entity has
+//! been looked at; whatever is read later is held against that.
+
+mod layer;
+mod peel;
+mod protected;
+mod survey;
+mod whole;
+
+use std::io::{self, Write};
+
+use zeroize::Zeroizing;
+
+pub use self::layer::{
+    Concern, EncryptedLayer, Layer, Part, PartKind, ProtectedHeaders, Protection, SignedLayer,
+};
+use self::peel::{Check, Onion, Peel, Way};
+use self::survey::{DIGEST, Seen, Survey};
+use crate::algorithm::Container;
+use crate::cms::outline::{Outline, outline};
+use crate::crypto::hash::Hashers;
+use crate::decrypt::{self, Sealed};
+use crate::error::{Error, Result};
+use crate::mime::address::{names_several_senders, senders_in};
+use crate::mime::head::Head;
+use crate::mime::kind::{Kind, Transfer};
+use crate::mime::message::Message;
+use crate::mime::{input_error, output_error, pump, unwrapped};
+use crate::sign::Form;
+use crate::source::Source;
+use crate::verify::{Content, verify_with_digests};
+
+/// Layers that are opened: triple wrapping with compression is four.
+pub const MAX_LAYERS: usize = 8;
+
+/// Compressed layers that are opened: compressing twice gains nothing but a bomb.
+const MAX_COMPRESSED: usize = 1;
+
+/// A message that is being read.
+pub struct Reading {
+    /// Further certificates (DER), in which signers may be found.
+    certificates: Vec<Vec<u8>>,
+    /// The head of the message itself.
+    outer: Option<Head>,
+    layers: Vec<Layer>,
+    peels: Vec<Peel>,
+    sealed: Option<(Sealed, Head, Transfer)>,
+    concerns: Vec<Concern>,
+    seen: Option<Seen>,
+    report: Option<Report>,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// An encrypted layer: [`Reading::unlock`] it.
+    Sealed,
+    /// Everything has been read.
+    Done,
+}
+
+/// The verdict.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The layers from outside in.
+    pub layers: Vec<Layer>,
+    /// How the whole innermost entity is protected.
+    pub protection: Protection,
+    /// The layers (numbers in `layers`) whose signatures are over that entity, good or not, with no encryption
+    /// inside them.
+    pub signatures: Vec<usize>,
+    /// What should be known before this is believed.
+    pub concerns: Vec<Concern>,
+    /// Parts with a protection of their own, which were left as they are.
+    pub parts: Vec<Part>,
+    /// Addresses in the message's From.
+    pub from: Vec<String>,
+    /// Addresses in the message's Sender.
+    pub sender: Vec<String>,
+    /// The header fields that travelled with the content.
+    pub headers: Option<ProtectedHeaders>,
+    /// Paths of text parts that begin with a copy of header fields for old programs (RFC 9788 section 5.2.2): a
+    /// program that shows the protected headers leaves these lines out.
+    pub legacy_display: Vec<String>,
+    /// Bytes of the innermost entity.
+    pub length: u64,
+}
+
+impl Reading {
+    /// Nothing has been read yet. Further `certificates` (DER) help to find signers.
+    pub fn new(certificates: Vec<Vec<u8>>) -> Self {
+        Self {
+            certificates,
+            outer: None,
+            layers: Vec::new(),
+            peels: Vec::new(),
+            sealed: None,
+            concerns: Vec::new(),
+            seen: None,
+            report: None,
+        }
+    }
+
+    /// Goes on until a private key is needed or everything has been read.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if this is no message, or not what its head says; [`Error::UnsupportedAlgorithm`] of
+    /// an encryption; [`Error::Limit`], [`Error::Changed`], [`Error::Input`].
+    pub fn advance(&mut self, source: &mut dyn Source) -> Result<Next> {
+        while self.report.is_none() {
+            if self.sealed.is_some() || self.step(source).map_err(unwrapped)? {
+                return Ok(Next::Sealed);
+            }
+        }
+        Ok(Next::Done)
+    }
+
+    /// The encrypted layer that waits for a private key.
+    pub fn sealed(&self) -> Option<&Sealed> {
+        self.sealed.as_ref().map(|(sealed, ..)| sealed)
+    }
+
+    /// Proves the layer that waits with `secret`, the private key's answer to the request of its recipient `index`.
+    ///
+    /// # Errors
+    /// [`Error::Decryption`] for every cryptographic reason: another recipient may be tried. Others as
+    /// [`Reading::advance`].
+    pub fn unlock(
+        &mut self,
+        index: usize,
+        secret: Zeroizing<Vec<u8>>,
+        source: &mut dyn Source,
+    ) -> Result<()> {
+        let (sealed, head, transfer) = self.sealed.take().ok_or(Error::Decryption)?;
+        let mut onion = Onion { source, peels: &self.peels };
+        match sealed.unseal(index, secret, &mut onion) {
+            Ok(unsealed) => {
+                self.layers.push(Layer::Encrypted(EncryptedLayer {
+                    cipher: sealed.cipher(),
+                    authenticated: sealed.cipher().is_gcm(),
+                    recipients: sealed.recipients().len(),
+                    recipient: index,
+                    key_algorithm: sealed.recipients()[index].algorithm.clone(),
+                }));
+                self.peels.push(Peel { head, way: Way::Unsealed { transfer, unsealed } });
+                Ok(())
+            }
+            Err(error) => {
+                self.sealed = Some((sealed, head, transfer));
+                Err(unwrapped(error))
+            }
+        }
+    }
+
+    /// The verdict; there once [`Reading::advance`] is [`Next::Done`].
+    pub fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    /// Reads the message again and writes its innermost entity: what the innermost signature is over, byte
+    /// for byte; of a message without layers, all of it.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if it is not what was judged; [`Error::Input`], [`Error::Output`].
+    pub fn write(&self, source: &mut dyn Source, out: &mut dyn Write) -> Result<u64> {
+        let seen = self.seen.as_ref().ok_or(Error::Changed)?;
+        let mut onion = Onion { source, peels: &self.peels };
+        let mut input = onion.open().map_err(input_error)?;
+        let mut hashers = Hashers::new(&[DIGEST]);
+        let length = pump(&mut input, &mut |bytes| {
+            hashers.update(bytes);
+            out.write_all(bytes).map_err(output_error)
+        })
+        .map_err(unwrapped)?;
+        if length != seen.length || hashers.finish().of(DIGEST) != seen.digests.of(DIGEST) {
+            return Err(Error::Changed);
+        }
+        out.flush().map_err(output_error)?;
+        Ok(length)
+    }
+
+    /// Judges one more layer. True: it waits for a private key.
+    fn step(&mut self, source: &mut dyn Source) -> Result<bool> {
+        let Some(head) = self.read_head(source)? else { return self.finish(source, None) };
+        let kind = match Kind::of(&head) {
+            Ok(kind) => kind,
+            Err(Error::Malformed(problem)) => return self.unreadable(source, head, problem),
+            Err(error) => return Err(error),
+        };
+        if is_ambiguous(&head) {
+            self.concerns.push(Concern::AmbiguousHead);
+        }
+        if kind == Kind::Plain {
+            return self.finish(source, Some(&head));
+        }
+        if self.layers.len() == MAX_LAYERS {
+            self.concerns.push(Concern::TooDeep);
+            return self.finish(source, Some(&head));
+        }
+        match kind {
+            Kind::Clear { boundary, .. } => self.clear(source, head, boundary),
+            Kind::Cms(transfer) => self.object(source, head, transfer),
+            Kind::Plain => Ok(false),
+        }
+    }
+
+    /// The head of what is inside the layers so far; `None` if that is no MIME entity.
+    fn read_head(&mut self, source: &mut dyn Source) -> Result<Option<Head>> {
+        let mut onion = Onion { source, peels: &self.peels };
+        match Message::open(&mut onion).map(|message| message.head) {
+            Ok(head) => {
+                self.outer.get_or_insert_with(|| head.clone());
+                Ok(Some(head))
+            }
+            Err(Error::Malformed(_)) if !self.peels.is_empty() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A `multipart/signed`. Its content can be shown even if its signature cannot be read.
+    fn clear(&mut self, source: &mut dyn Source, head: Head, boundary: String) -> Result<bool> {
+        let way = |check| Way::Clear { boundary: boundary.clone(), check };
+        match self.verify(source, Form::Clear) {
+            Ok(check) => self.peels.push(Peel { head, way: way(check) }),
+            Err(Error::Malformed(problem)) => {
+                self.peels.push(Peel { head: head.clone(), way: way(Check::default()) });
+                match self.read_through(source) {
+                    Ok(()) => {
+                        let signed = SignedLayer { form: Form::Clear, verified: Err(problem) };
+                        self.layers.push(Layer::Signed(signed));
+                    }
+                    Err(Error::Malformed(_)) => {
+                        self.peels.pop();
+                        return self.unreadable(source, head, problem);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(false)
+    }
+
+    /// A CMS object as a body.
+    fn object(&mut self, source: &mut dyn Source, head: Head, transfer: Transfer) -> Result<bool> {
+        let outline = {
+            let mut onion = Onion { source, peels: &self.peels };
+            let message = Message::open(&mut onion)?;
+            message.into_cms(transfer).and_then(outline).map_err(unwrapped)
+        };
+        let judged = match outline {
+            Ok(Outline::Signed { content: true, .. }) => {
+                self.verify(source, Form::Opaque).map(|check| Some(Way::Opaque { transfer, check }))
+            }
+            Ok(Outline::Signed { signers: false, .. }) => return self.certificates(source, head, transfer),
+            Ok(Outline::Signed { .. }) => Err(Error::Malformed("a signature without its content".to_owned())),
+            Ok(Outline::Enveloped(_)) => self.seal(source, &head, transfer).map(|()| None),
+            Ok(Outline::Compressed) => return self.compressed(source, head, transfer),
+            Ok(Outline::Other(oid)) => {
+                Err(Error::Malformed(format!("a CMS object of the unknown content type {oid}")))
+            }
+            Err(error) => Err(error),
+        };
+        match judged {
+            Ok(Some(way)) => self.peels.push(Peel { head, way }),
+            Ok(None) => return Ok(true),
+            Err(Error::Malformed(problem)) => return self.unreadable(source, head, problem),
+            Err(error) => return Err(error),
+        }
+        Ok(false)
+    }
+
+    fn verify(&mut self, source: &mut dyn Source, form: Form) -> Result<Check> {
+        let mut onion = Onion { source, peels: &self.peels };
+        let attached = Content::Attached;
+        let (mut verified, digests) =
+            verify_with_digests(&mut onion, attached, Container::Mail, &self.certificates, None)?;
+        verified.from = self.senders(&["From", "Sender"]);
+        let check = Check::new(digests, verified.content_length);
+        self.layers.push(Layer::Signed(SignedLayer { form, verified: Ok(verified) }));
+        Ok(check)
+    }
+
+    fn seal(&mut self, source: &mut dyn Source, head: &Head, transfer: Transfer) -> Result<()> {
+        let mut onion = Onion { source, peels: &self.peels };
+        let sealed = decrypt::open(&mut onion, Container::Mail)?;
+        self.sealed = Some((sealed, head.clone(), transfer));
+        Ok(())
+    }
+
+    /// A compressed layer must prove to be one to its end, and within its bound.
+    fn compressed(&mut self, source: &mut dyn Source, head: Head, transfer: Transfer) -> Result<bool> {
+        let known = self.layers.iter().filter(|layer| matches!(layer, Layer::Compressed)).count();
+        if known == MAX_COMPRESSED {
+            self.concerns.push(Concern::TooDeep);
+            return self.finish(source, Some(&head));
+        }
+        self.peels.push(Peel { head: head.clone(), way: Way::Compressed { transfer } });
+        match self.read_through(source) {
+            Ok(()) => self.layers.push(Layer::Compressed),
+            Err(Error::Malformed(problem)) => {
+                self.peels.pop();
+                return self.unreadable(source, head, problem);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(false)
+    }
+
+    /// Certificates only: nothing is inside.
+    fn certificates(&mut self, source: &mut dyn Source, head: Head, transfer: Transfer) -> Result<bool> {
+        let signed = {
+            let mut onion = Onion { source, peels: &self.peels };
+            let message = Message::open(&mut onion)?;
+            let read = |input| crate::cms::signed_read::read(input, &mut io::sink());
+            message.into_cms(transfer).and_then(read).map_err(unwrapped)
+        };
+        match signed {
+            Ok(signed) => {
+                self.layers.push(Layer::Certificates(signed.certificates));
+                self.finish(source, Some(&head))
+            }
+            Err(Error::Malformed(problem)) => self.unreadable(source, head, problem),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads all of what is inside the layers so far.
+    fn read_through(&mut self, source: &mut dyn Source) -> Result<()> {
+        let mut onion = Onion { source, peels: &self.peels };
+        let mut input = onion.open().map_err(input_error)?;
+        pump(&mut input, &mut |_| Ok(())).map(drop).map_err(unwrapped)
+    }
+
+    /// A layer that is not what its head says: a failure if it is the message itself, else the end of the way.
+    fn unreadable(&mut self, source: &mut dyn Source, head: Head, problem: String) -> Result<bool> {
+        if self.peels.is_empty() {
+            return Err(Error::Malformed(problem));
+        }
+        self.concerns.push(Concern::UnreadableLayer);
+        self.finish(source, Some(&head))
+    }
+
+    /// Looks at all of the innermost entity, whose head this is, and judges the whole.
+    fn finish(&mut self, source: &mut dyn Source, head: Option<&Head>) -> Result<bool> {
+        let mut onion = Onion { source, peels: &self.peels };
+        let mut input = onion.open().map_err(input_error)?;
+        let mut survey = Survey::new();
+        pump(&mut input, &mut |bytes| survey.feed(bytes))?;
+        drop(input);
+        let mut seen = survey.finish()?;
+        let outer = self.outer.clone().unwrap_or_default();
+        let mut concerns = std::mem::take(&mut self.concerns);
+        if names_several_senders(&outer) {
+            concerns.push(Concern::SeveralSenders);
+        }
+        let is = |kind| move |part: &Part| part.kind == kind;
+        concerns.extend(seen.parts.iter().any(is(PartKind::Signed)).then_some(Concern::SignedPart));
+        concerns.extend(seen.parts.iter().any(is(PartKind::Encrypted)).then_some(Concern::EncryptedPart));
+        let inner = head.filter(|_| !self.peels.is_empty());
+        concerns.extend(inner.map(|inner| protected::mismatches(&outer, inner)).unwrap_or_default());
+        let layers = std::mem::take(&mut self.layers);
+        let (protection, signatures) = whole::judge(&layers, seen.garbled, &mut concerns);
+        self.report = Some(Report {
+            layers,
+            protection,
+            signatures,
+            concerns,
+            parts: std::mem::take(&mut seen.parts),
+            from: self.senders(&["From"]),
+            sender: self.senders(&["Sender"]),
+            headers: inner.and_then(protected::protected),
+            legacy_display: std::mem::take(&mut seen.legacy_display),
+            length: seen.length,
+        });
+        self.seen = Some(seen);
+        Ok(false)
+    }
+
+    fn senders(&self, fields: &[&str]) -> Vec<String> {
+        self.outer.as_ref().map(|outer| senders_in(outer, fields)).unwrap_or_default()
+    }
+}
+
+/// Whether a head says twice what its entity is.
+fn is_ambiguous(head: &Head) -> bool {
+    ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"]
+        .iter()
+        .any(|name| head.fields().filter(|field| field.is(name)).count() > 1)
+}
