@@ -26,6 +26,8 @@ enum State {
     Data,
     /// After the padding: only white space or a PEM end line may follow.
     Padded,
+    /// After the PEM end line: read to the end, since a layer around this one may have a check to make there.
+    Behind,
     Ended,
     /// What is wrong behind the bytes that are decoded.
     Failed(&'static str),
@@ -48,6 +50,12 @@ impl<R: Read> Base64Reader<R> {
     /// Reads one piece and decodes the whole groups in it.
     fn refill(&mut self) -> io::Result<()> {
         let n = self.input.read(&mut self.raw)?;
+        if self.state == State::Behind {
+            if n == 0 {
+                self.state = State::Ended;
+            }
+            return Ok(());
+        }
         if n == 0 {
             remove_space(&mut self.characters);
             self.state = match self.characters.is_empty() {
@@ -105,7 +113,7 @@ impl<R: Read> Base64Reader<R> {
         remove_space(&mut self.characters);
         match self.characters.first() {
             None => {}
-            Some(b'-') => self.state = State::Ended,
+            Some(b'-') => self.state = State::Behind,
             Some(_) => self.state = State::Failed("text follows the end of the base64 data"),
         }
     }
@@ -115,7 +123,7 @@ impl<R: Read> Read for Base64Reader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.start == self.end {
             match self.state {
-                State::Data | State::Padded => self.refill()?,
+                State::Data | State::Padded | State::Behind => self.refill()?,
                 State::Ended => return Ok(0),
                 State::Failed(what) => return Err(carried(Error::Malformed(what.to_owned()))),
             }
