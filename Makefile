@@ -2,6 +2,7 @@
 #
 #   make demo       one mail signed, verified, encrypted and decrypted with a SoftHSM token, step by step
 #   make test       every test (installs what is missing)
+#   make fuzz       SECONDS=60: each fuzz target for so long
 #   make bench      Wafer beside raw PKCS#11, gpgsm and OpenSSL, in one interleaved run
 #   make lint       format, clippy, docs, licences
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -29,7 +30,7 @@ endif
 
 INSTALL := install
 
-.PHONY: help deps build release test demo bench lint fmt-check install uninstall clean
+.PHONY: help deps build release test fuzz demo bench lint fmt-check install uninstall clean
 
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
@@ -54,6 +55,12 @@ test:
 	cargo nextest run --locked --workspace
 	cargo test --locked --workspace --doc --quiet
 	@echo "test: everything passed"
+
+# Findings lie in fuzz/artifacts.
+SECONDS ?= 60
+fuzz:
+	@scripts/deps build fuzz
+	@fuzz/run $(SECONDS)
 
 demo:
 	@scripts/deps build demo

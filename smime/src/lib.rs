@@ -24,6 +24,9 @@ mod crypto;
 pub mod decrypt;
 pub mod encrypt;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inspect;
 mod mime;
 pub mod read;

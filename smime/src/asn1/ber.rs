@@ -75,7 +75,7 @@ impl<R: Read> Reader<R> {
         let header = self.header()?;
         if header.tag == 0 {
             return match self.frames.last_mut() {
-                Some(frame) if frame.indefinite && header.length == Some(0) => {
+                Some(frame) if frame.indefinite && self.head == [0, 0] => {
                     frame.closed = true;
                     Ok(None)
                 }

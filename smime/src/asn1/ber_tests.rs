@@ -82,6 +82,12 @@ fn raw_elements_come_as_they_are() {
     reader.finish().unwrap();
 }
 
+/// Found by fuzzing: such an end was taken for `00 00`, so that raw elements were not as they came.
+#[test]
+fn an_end_has_no_long_form() {
+    assert!(matches!(Reader::new(&b"\x30\x80\x00\x81\x00"[..]).raw(), Err(Error::Malformed(_))));
+}
+
 #[test]
 fn the_readers_own_error_comes_back() {
     struct Broken;

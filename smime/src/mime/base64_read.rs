@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::mime::{BUFFER, carried};
 
 /// Decodes what `input` reads. Line ends, spaces and tabs are passed over; the data ends at its padding,
-/// at the end of the input, or at a hyphen (the `-----END` line of PEM).
+/// at the end of the input, or at a hyphen (the `-----END` line of PEM). What stands in front of a fault is
+/// handed out before the fault is told, in whatever pieces the text arrives.
 pub(crate) struct Base64Reader<R> {
     input: R,
     raw: Vec<u8>,
@@ -28,6 +29,8 @@ enum State {
     /// After the PEM end line: read to the end, since a layer around this one may have a check to make there.
     Behind,
     Ended,
+    /// What is wrong behind the bytes that are decoded.
+    Failed(&'static str),
 }
 
 impl<R: Read> Base64Reader<R> {
@@ -47,70 +50,83 @@ impl<R: Read> Base64Reader<R> {
     /// Reads one piece and decodes the whole groups in it.
     fn refill(&mut self) -> io::Result<()> {
         let n = self.input.read(&mut self.raw)?;
-        if n == 0 {
-            if !self.characters.is_empty() {
-                return Err(malformed("the base64 text ends inside a group of four"));
+        if self.state == State::Behind {
+            if n == 0 {
+                self.state = State::Ended;
             }
-            self.state = State::Ended;
             return Ok(());
         }
-        append_without_space(&mut self.characters, &self.raw[..n]);
-        match self.state {
-            State::Data => self.decode_groups(),
-            State::Padded => self.expect_nothing(),
-            State::Behind | State::Ended => {
-                self.characters.clear();
-                Ok(())
+        if n == 0 {
+            remove_space(&mut self.characters);
+            self.state = match self.characters.is_empty() {
+                true => State::Ended,
+                false => State::Failed("the base64 text ends inside a group of four"),
+            };
+            return Ok(());
+        }
+        append_lines(&mut self.characters, &self.raw[..n]);
+        if self.state == State::Data && !self.decode_groups() {
+            // White space inside of lines is rare, and known by its being no base64.
+            remove_space(&mut self.characters);
+            if !self.decode_groups() {
+                self.decode_singly();
             }
         }
+        if self.state == State::Padded {
+            self.expect_nothing();
+        }
+        Ok(())
     }
 
-    fn decode_groups(&mut self) -> io::Result<()> {
-        let mark = memchr::memchr2(b'=', b'-', &self.characters);
-        let (length, ended) = match mark {
+    /// Decodes all whole groups, up to the end of the data. False: something in them is not base64.
+    fn decode_groups(&mut self) -> bool {
+        let (length, ended) = match memchr::memchr2(b'=', b'-', &self.characters) {
             Some(at) if self.characters[at] == b'-' => (at, true),
+            // The rest of the padding may still come.
+            Some(at) if (at / 4 + 1) * 4 > self.characters.len() => (at / 4 * 4, false),
             Some(at) => ((at / 4 + 1) * 4, true),
             None => (self.characters.len() / 4 * 4, false),
         };
-        if length > self.characters.len() {
-            return self.decode(self.characters.len().saturating_sub(4) / 4 * 4);
-        }
-        self.decode(length)?;
+        let decoded = STANDARD.decode(&self.characters[..length], Out::from_slice(&mut self.decoded));
+        let Ok(decoded) = decoded else { return false };
+        (self.start, self.end) = (0, decoded.len());
+        self.characters.drain(..length);
         if ended {
             self.state = State::Padded;
-            return self.expect_nothing();
         }
-        Ok(())
+        true
     }
 
-    /// Decodes the first `length` waiting characters.
-    fn decode(&mut self, length: usize) -> io::Result<()> {
-        let decoded = STANDARD
-            .decode(&self.characters[..length], Out::from_slice(&mut self.decoded))
-            .map_err(|_| malformed("the body is not base64"))?;
-        self.start = 0;
-        self.end = decoded.len();
-        self.characters.drain(..length);
-        Ok(())
-    }
-
-    fn expect_nothing(&mut self) -> io::Result<()> {
-        match self.characters.first() {
-            None => Ok(()),
-            Some(b'-') => {
-                self.characters.clear();
-                self.state = State::Behind;
-                Ok(())
+    /// Decodes up to the first group that is not base64.
+    fn decode_singly(&mut self) {
+        (self.start, self.end) = (0, 0);
+        for group in self.characters.chunks(4) {
+            match STANDARD.decode(group, Out::from_slice(&mut self.decoded[self.end..])) {
+                Ok(decoded) if decoded.len() == 3 => self.end += 3,
+                _ => break,
             }
-            Some(_) => Err(malformed("text follows the end of the base64 data")),
+        }
+        self.state = State::Failed("the body is not base64");
+    }
+
+    fn expect_nothing(&mut self) {
+        remove_space(&mut self.characters);
+        match self.characters.first() {
+            None => {}
+            Some(b'-') => self.state = State::Behind,
+            Some(_) => self.state = State::Failed("text follows the end of the base64 data"),
         }
     }
 }
 
 impl<R: Read> Read for Base64Reader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.start == self.end && self.state != State::Ended {
-            self.refill()?;
+        while self.start == self.end {
+            match self.state {
+                State::Data | State::Padded | State::Behind => self.refill()?,
+                State::Ended => return Ok(0),
+                State::Failed(what) => return Err(carried(Error::Malformed(what.to_owned()))),
+            }
         }
         let n = buffer.len().min(self.end - self.start);
         buffer[..n].copy_from_slice(&self.decoded[self.start..self.start + n]);
@@ -119,21 +135,21 @@ impl<R: Read> Read for Base64Reader<R> {
     }
 }
 
-/// Appends `raw` to `characters` without line ends, spaces and tabs.
-fn append_without_space(characters: &mut Vec<u8>, raw: &[u8]) {
-    let mut start = 0;
-    for at in memchr::memchr2_iter(b'\r', b'\n', raw) {
-        characters.extend_from_slice(&raw[start..at]);
-        start = at + 1;
+/// Appends `raw` to `characters` without its line ends. Lines mostly have one length, so the next line's end is
+/// looked for where the last one's was; what that lets through [`remove_space`] takes out.
+fn append_lines(characters: &mut Vec<u8>, mut raw: &[u8]) {
+    while let Some(end) = memchr::memchr(b'\n', raw) {
+        while raw.get(end) == Some(&b'\n') {
+            let line = &raw[..end];
+            characters.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+            raw = &raw[end + 1..];
+        }
     }
-    characters.extend_from_slice(&raw[start..]);
-    if memchr::memchr3(b' ', b'\t', 0x0c, characters).is_some() {
-        characters.retain(|c| !matches!(c, b' ' | b'\t' | 0x0c));
-    }
+    characters.extend_from_slice(raw);
 }
 
-fn malformed(what: &str) -> io::Error {
-    carried(Error::Malformed(what.to_owned()))
+fn remove_space(characters: &mut Vec<u8>) {
+    characters.retain(|c| !matches!(c, b' ' | b'\t' | b'\r' | b'\n' | 0x0c));
 }
 
 #[cfg(test)]
@@ -142,17 +158,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fuzzing::slow::Slow;
     use crate::mime::base64_write::Base64Writer;
-
-    /// Reads at most `.1` bytes at once.
-    struct Slow<'a>(&'a [u8], usize);
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let n = buffer.len().min(self.1);
-            self.0.read(&mut buffer[..n])
-        }
-    }
 
     fn decode(text: &[u8], step: usize) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
@@ -167,12 +174,25 @@ mod tests {
             assert_eq!(decode(b"YWJj\n-----END CMS-----\nYWJj", step).unwrap(), b"abc");
             assert_eq!(decode(b"YWI=-----END CMS-----", step).unwrap(), b"ab");
             assert_eq!(decode(b"", step).unwrap(), b"");
+            assert_eq!(decode(b"YWJj\r\nYW\nJj\nYWI=\n", step).unwrap(), b"abcabcab");
             assert!(decode(b"YWJjZ", step).is_err());
             assert!(decode(b"YWJjZA=", step).is_err());
             assert!(decode(b"YW=j", step).is_err());
             assert!(decode(b"YWI=YWI=", step).is_err());
             assert!(decode(b"YW_j", step).is_err());
             assert!(decode(b"YW-j", step).is_err());
+        }
+    }
+
+    /// Found by fuzzing: bytes in front of a fault came, or did not, as the text was cut.
+    #[test]
+    fn what_stands_in_front_of_a_fault_comes_first() {
+        for text in ["YWJjYWJj", "YWJjYWJjZA=", "YWJjYWJjYW_j", "YWJj\nYWJjYW=j", "YWJj YWJj-", "YWJjYWJj=Zg="] {
+            for step in [1, 3, 1000] {
+                let mut out = Vec::new();
+                let _ = Base64Reader::new(Slow(text.as_bytes(), step)).read_to_end(&mut out);
+                assert_eq!(out, b"abcabc", "{text:?} {step}");
+            }
         }
     }
 

@@ -80,8 +80,11 @@ impl Head {
             let folded = matches!(line.first(), Some(b' ' | b'\t'));
             match fields.last_mut() {
                 Some(field) if folded => push_line(&mut field.raw, &line),
-                _ if number == 1 && line.starts_with(b"From ") => {}
-                _ => fields.push(field(number, &line)?),
+                // `From : a@b` is a field of the obsolete syntax, and no mbox line.
+                _ => match field(number, &line) {
+                    Err(_) if number == 1 && line.starts_with(b"From ") => {}
+                    field => fields.push(field?),
+                },
             }
         }
         Ok(Self { fields })
@@ -192,6 +195,11 @@ mod tests {
     #[test]
     fn ends_without_blank_line() {
         assert_eq!(read(b"").unwrap(), Head::default());
-        assert_eq!(read(b"From me Mon\na: b").unwrap().outer(), b"a: b\r\n");
+        assert_eq!(read(b"From me Mon 1 Jan 10:00\na: b").unwrap().outer(), b"a: b\r\n");
+    }
+
+    #[test]
+    fn a_first_field_from_is_no_mbox_line() {
+        assert_eq!(read(b"From : a@b\nFrom: c@d").unwrap().value("from").unwrap(), "a@b");
     }
 }

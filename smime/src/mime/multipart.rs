@@ -258,15 +258,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    struct Slow<'a>(&'a [u8], usize);
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let n = buffer.len().min(self.1);
-            self.0.read(&mut buffer[..n])
-        }
-    }
+    use crate::fuzzing::slow::Slow;
 
     fn parts(text: &[u8], step: usize) -> Result<(Vec<u8>, Vec<u8>)> {
         let mut first = Vec::new();
