@@ -1,6 +1,7 @@
 //! The service: built bottom-up, run until it is told to end (see ARCHITECTURE.md).
 
 pub mod config;
+pub mod data;
 pub mod directory;
 pub mod identity;
 pub mod keepers;
