@@ -154,20 +154,73 @@ pub enum PinState {
     NotNeeded = 3,
 }
 
-/// How many tries remain before the PIN blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize_repr, Deserialize_repr, Type)]
-#[repr(u32)]
+/// How many tries remain before the PIN blocks. On the link one number: what each means stands at [`u32::from`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Type)]
+#[serde(into = "u32", from = "u32")]
+#[zbus(signature = "u")]
 pub enum TriesLeft {
     /// The token does not say.
-    Unknown = 0,
+    Unknown,
     /// Some were used up (CKF_USER_PIN_COUNT_LOW).
-    Low = 1,
-    /// One is left (CKF_USER_PIN_FINAL_TRY).
-    Last = 2,
-    /// None (CKF_USER_PIN_LOCKED).
-    None = 3,
+    Low,
+    /// One is left (CKF_USER_PIN_FINAL_TRY, or counted).
+    Last,
+    /// None (CKF_USER_PIN_LOCKED, or counted).
+    None,
     /// None were used up, as far as the token says.
-    Full = 4,
+    Full,
+    /// So many, two or more, counted by the token; made by [`Self::exactly`].
+    Exactly(u32),
+}
+
+/// Counts start here on the link; smaller numbers are the other variants.
+const EXACTLY: u32 = 16;
+
+impl TriesLeft {
+    /// What a counter says.
+    pub fn exactly(count: u32) -> Self {
+        match count {
+            0 => Self::None,
+            1 => Self::Last,
+            count => Self::Exactly(count),
+        }
+    }
+
+    /// The number, where it is known.
+    pub fn count(self) -> Option<u32> {
+        match self {
+            Self::None => Some(0),
+            Self::Last => Some(1),
+            Self::Exactly(count) => Some(count),
+            Self::Unknown | Self::Low | Self::Full => None,
+        }
+    }
+}
+
+impl From<TriesLeft> for u32 {
+    fn from(tries: TriesLeft) -> Self {
+        match tries {
+            TriesLeft::Unknown => 0,
+            TriesLeft::Low => 1,
+            TriesLeft::Last => 2,
+            TriesLeft::None => 3,
+            TriesLeft::Full => 4,
+            TriesLeft::Exactly(count) => count.saturating_add(EXACTLY),
+        }
+    }
+}
+
+impl From<u32> for TriesLeft {
+    fn from(number: u32) -> Self {
+        match number {
+            1 => Self::Low,
+            2 => Self::Last,
+            3 => Self::None,
+            4 => Self::Full,
+            EXACTLY.. => Self::exactly(number - EXACTLY),
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// The kind of a private key and its size.
@@ -192,6 +245,8 @@ pub struct KeyInfo {
     /// The certificate, DER (RFC 5280).
     #[serde(with = "serde_bytes")]
     pub certificate: Vec<u8>,
+    /// The key wants its PIN for every single operation (CKA_ALWAYS_AUTHENTICATE, PIV 9C).
+    pub always_authenticate: bool,
 }
 
 /// A token that is present.
@@ -313,4 +368,20 @@ pub trait Desk {
 
     /// Gives the screen back.
     async fn return_turn(&self) -> zbus::Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_cross_the_link_as_one_number() {
+        let counted = (0..20).map(TriesLeft::exactly);
+        for tries in [TriesLeft::Unknown, TriesLeft::Low, TriesLeft::Full].into_iter().chain(counted) {
+            assert_eq!(TriesLeft::from(u32::from(tries)), tries);
+        }
+        assert_eq!(TriesLeft::exactly(1), TriesLeft::Last);
+        assert_eq!(TriesLeft::exactly(0).count(), Some(0));
+        assert_eq!(TriesLeft::from(7), TriesLeft::Unknown, "a number of a later version");
+    }
 }

@@ -163,6 +163,9 @@ pub trait Token {
     /// `unknown`, `low`, `last`, `none`, `full`.
     #[zbus(property)]
     fn tries_left(&self) -> zbus::Result<String>;
+    /// The number of tries left; -1 where the token does not count them.
+    #[zbus(property)]
+    fn tries_count(&self) -> zbus::Result<i32>;
     /// Whether it is there.
     #[zbus(property)]
     fn present(&self) -> zbus::Result<bool>;

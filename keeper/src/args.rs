@@ -6,18 +6,28 @@ use std::time::Duration;
 /// What a keeper is told when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Hold the tokens of one PKCS#11 module.
-    Pkcs11(Settings),
+    /// Hold the tokens of one source.
+    Keep(Settings),
     /// The unconfined half that starts pinentry (see [`crate::prompt::helper`]).
     PromptHelper,
 }
 
-/// Settings of a PKCS#11 keeper. Durations of zero mean "never cache" or "at once".
+/// Where a keeper's tokens come from; the first word of its command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `pkcs11`: one PKCS#11 module.
+    Pkcs11 {
+        /// Its shared library, an absolute path.
+        module: PathBuf,
+    },
+}
+
+/// Settings of a keeper. Durations of zero mean "never cache" or "at once".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The module's shared library, an absolute path.
-    pub module: PathBuf,
-    /// The module's name in waferd's settings; part of every token's id.
+    /// Where its tokens come from.
+    pub kind: Kind,
+    /// The source's name in waferd's settings; part of every token's id.
     pub name: String,
     /// The module may open internet sockets (network HSMs).
     pub network: bool,
@@ -37,10 +47,11 @@ pub struct Settings {
     pub module_deadline: Duration,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+impl Settings {
+    /// The defaults, without a name.
+    pub fn new(kind: Kind) -> Self {
         Self {
-            module: PathBuf::new(),
+            kind,
             name: String::new(),
             network: false,
             state: Vec::new(),
@@ -58,15 +69,15 @@ impl Default for Settings {
 pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
     let mut arguments = arguments.into_iter();
     match arguments.next().as_deref() {
-        Some("pkcs11") => settings(arguments).map(Command::Pkcs11),
+        Some("pkcs11") => settings(Kind::Pkcs11 { module: PathBuf::new() }, arguments).map(Command::Keep),
         Some("prompt-helper") => Ok(Command::PromptHelper),
         Some(other) => Err(format!("unknown kind of keeper: {other}")),
         None => Err("wafer-keeper is started by waferd; there is nothing to do with it by hand".to_owned()),
     }
 }
 
-fn settings(mut arguments: impl Iterator<Item = String>) -> Result<Settings, String> {
-    let mut settings = Settings::default();
+fn settings(kind: Kind, mut arguments: impl Iterator<Item = String>) -> Result<Settings, String> {
+    let mut settings = Settings::new(kind);
     while let Some(option) = arguments.next() {
         if option == "--network" {
             settings.network = true;
@@ -75,7 +86,8 @@ fn settings(mut arguments: impl Iterator<Item = String>) -> Result<Settings, Str
         let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
         set(&mut settings, &option, value)?;
     }
-    for (path, option) in [(&settings.module, "--module"), (&settings.pinentry, "--pinentry")] {
+    let Kind::Pkcs11 { module } = &settings.kind;
+    for (path, option) in [(module, "--module"), (&settings.pinentry, "--pinentry")] {
         if !path.is_absolute() {
             return Err(format!("{option} must be an absolute path"));
         }
@@ -87,19 +99,19 @@ fn settings(mut arguments: impl Iterator<Item = String>) -> Result<Settings, Str
 }
 
 fn set(settings: &mut Settings, option: &str, value: String) -> Result<(), String> {
-    match option {
-        "--module" => settings.module = value.into(),
-        "--name" => settings.name = value,
-        "--state" => settings.state.push(value.into()),
-        "--env" => {
+    match (option, &mut settings.kind) {
+        ("--module", Kind::Pkcs11 { module }) => *module = value.into(),
+        ("--name", _) => settings.name = value,
+        ("--state", _) => settings.state.push(value.into()),
+        ("--env", _) => {
             let (name, value) = value.split_once('=').ok_or("--env wants NAME=VALUE")?;
             settings.environment.push((name.to_owned(), value.to_owned()));
         }
-        "--pinentry" => settings.pinentry = value.into(),
-        "--idle-timeout-ms" => settings.idle_timeout = milliseconds(option, &value)?,
-        "--max-timeout-ms" => settings.max_timeout = milliseconds(option, &value)?,
-        "--dialog-timeout-ms" => settings.dialog_timeout = milliseconds(option, &value)?,
-        "--module-deadline-ms" => settings.module_deadline = milliseconds(option, &value)?,
+        ("--pinentry", _) => settings.pinentry = value.into(),
+        ("--idle-timeout-ms", _) => settings.idle_timeout = milliseconds(option, &value)?,
+        ("--max-timeout-ms", _) => settings.max_timeout = milliseconds(option, &value)?,
+        ("--dialog-timeout-ms", _) => settings.dialog_timeout = milliseconds(option, &value)?,
+        ("--module-deadline-ms", _) => settings.module_deadline = milliseconds(option, &value)?,
         _ => return Err(format!("unknown option: {option}")),
     }
     Ok(())
@@ -122,7 +134,8 @@ mod tests {
     fn the_whole_command_line_is_understood() {
         let line = "pkcs11 --module /m.so --name soft --network --state /a --state /b --env K=V=W \
                     --pinentry /p --idle-timeout-ms 1 --max-timeout-ms 2 --dialog-timeout-ms 3 --module-deadline-ms 4";
-        let Command::Pkcs11(settings) = parse(words(line)).unwrap() else { panic!("not pkcs11") };
+        let Command::Keep(settings) = parse(words(line)).unwrap() else { panic!("no keeper") };
+        assert_eq!(settings.kind, Kind::Pkcs11 { module: "/m.so".into() });
         assert_eq!(settings.state, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(settings.environment, [("K".to_owned(), "V=W".to_owned())]);
         assert!(settings.network);

@@ -117,11 +117,13 @@ fn filter(network: bool) -> Result<BpfProgram, seccompiler::BackendError> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
     use super::*;
+    use crate::args::Kind;
 
     /// The filter binds one thread, so that a test can wear it and end with its thread.
     fn in_confinement(network: bool, work: impl FnOnce() + Send + 'static) {
         std::thread::spawn(move || {
-            confine(&Settings { network, ..Settings::default() }).unwrap();
+            let module = PathBuf::from("/m.so");
+            confine(&Settings { network, ..Settings::new(Kind::Pkcs11 { module }) }).unwrap();
             work();
         })
         .join()

@@ -57,6 +57,7 @@ impl Failure {
         let error = if token.is_empty() { error } else { error.with("token", token.to_owned()) };
         match self {
             Self::Card(CardError::Unsupported(algorithm)) => error.with("algorithm", algorithm),
+            Self::Card(CardError::Busy(holder)) if !holder.is_empty() => error.with("holder", holder),
             Self::Argument(what) => error.with("argument", what.to_owned()),
             _ => error,
         }
@@ -81,6 +82,8 @@ impl Failure {
                 CardError::EveryUse => (ErrorKind::UnsupportedAlgorithm, Text::ErrorEveryUse),
                 CardError::Unsupported(_) => (ErrorKind::UnsupportedAlgorithm, Text::ErrorUnsupported),
                 CardError::Decryption => (ErrorKind::DecryptionFailed, Text::ErrorDecryption),
+                CardError::PinForm => (ErrorKind::PinIncorrect, Text::ErrorPinForm),
+                CardError::Busy(_) => (ErrorKind::CardBusy, Text::ErrorBusy),
                 CardError::Hung => (ErrorKind::TokenFailed, Text::ErrorHung),
                 _ => (ErrorKind::TokenFailed, Text::ErrorTokenFailed),
             },

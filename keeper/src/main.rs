@@ -8,7 +8,7 @@ use wafer_keeper::{confine, link, prompt, sys};
 
 fn main() -> ExitCode {
     let outcome = match parse(std::env::args().skip(1)) {
-        Ok(Command::Pkcs11(settings)) => keep(settings),
+        Ok(Command::Keep(settings)) => keep(settings),
         Ok(Command::PromptHelper) => {
             trace();
             prompt::helper::serve()

@@ -130,6 +130,7 @@ async fn tell(
     }
     if before.tries != now.tries {
         object.tries_left_changed(emitter).await?;
+        object.tries_count_changed(emitter).await?;
     }
     if before.reader != now.reader {
         object.reader_changed(emitter).await?;

@@ -13,6 +13,9 @@ use super::options::Options;
 use crate::keepers::Token as Known;
 use crate::{policy, text};
 
+/// Fewer tries than this are called few where the token counts them: cards have three or more.
+const FEW_TRIES: u32 = 3;
+
 /// A token on one connection.
 pub(super) struct Token {
     pub(super) door: Door,
@@ -92,6 +95,12 @@ impl Token {
     }
 
     #[zbus(property)]
+    fn tries_count(&self) -> i32 {
+        let count = self.now().and_then(|token| token.info.tries_left.count());
+        count.and_then(|count| i32::try_from(count).ok()).unwrap_or(-1)
+    }
+
+    #[zbus(property)]
     fn present(&self) -> bool {
         self.now().is_some()
     }
@@ -113,5 +122,7 @@ fn tries_left(tries: TriesLeft) -> &'static str {
         TriesLeft::Last => "last",
         TriesLeft::None => "none",
         TriesLeft::Full => "full",
+        TriesLeft::Exactly(count) if count < FEW_TRIES => "low",
+        TriesLeft::Exactly(_) => "full",
     }
 }

@@ -70,6 +70,7 @@ mod tests {
             label: "key".to_owned(),
             kind: KeyKind::Ec,
             certificate: below.person("someone@example.org"),
+            always_authenticate: false,
         };
         let identity = Identity::read("card", &key).unwrap();
         let parent = tempfile::tempdir().unwrap();

@@ -64,6 +64,7 @@ mod tests {
             label: "key".to_owned(),
             kind: KeyKind::Ec,
             certificate: self_signed("someone@example.org"),
+            always_authenticate: false,
         };
         let identity = Identity::read(id, &key).unwrap();
         let info = TokenInfo {

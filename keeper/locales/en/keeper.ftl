@@ -25,6 +25,7 @@ dialog-pin =
     { $tries ->
         [low] Wrong PINs were entered before: few tries are left.
         [last] This is the last try before the PIN is blocked.
+        [counted] { $count } tries are left.
        *[unknown] The token does not say how many tries are left.
     }
 dialog-pin-others =
@@ -41,6 +42,7 @@ dialog-pin-others =
     { $tries ->
         [low] Wrong PINs were entered before: few tries are left.
         [last] This is the last try before the PIN is blocked.
+        [counted] { $count } tries are left.
        *[unknown] The token does not say how many tries are left.
     }
 dialog-pin-pad =
@@ -76,6 +78,11 @@ dialog-insert-others =
 
 complaint-incorrect = That PIN was wrong. Please try again.
 complaint-empty = Please enter the PIN.
+complaint-form =
+    { $alphabet ->
+        [digits] A PIN of this card has { $shortest } to { $longest } digits.
+       *[any] A PIN of this card has { $shortest } to { $longest } characters.
+    } What you entered was not sent to it.
 
 error-cancelled = The request was cancelled.
 error-timed-out = Nobody entered the PIN of { $token } in time.
@@ -91,6 +98,8 @@ error-pin-incorrect = The PIN of { $token } was wrong.
 error-pin-blocked = The PIN of { $token } is blocked. Its PUK or your administrator can unblock it.
 error-no-key = The token { $token } has no private key for this certificate.
 error-every-use = This key of { $token } asks for its PIN at every use, which is not supported yet.
+error-pin-form = The token { $token } does not take such a PIN.
+error-busy = The card { $token } is used by another program. Close that program, or try again when it is done.
 error-unsupported = The token { $token } cannot do this operation.
 error-decryption = The message could not be decrypted.
 error-hung = The token { $token } does not answer any more. Its module is started afresh; please try again.

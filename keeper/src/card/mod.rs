@@ -6,13 +6,16 @@
 pub mod digest_info;
 pub mod ecdsa;
 pub mod oaep;
+pub mod pin;
 pub mod pkcs11;
 pub mod substitute;
 
-use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, SignScheme, TriesLeft};
+use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, SignScheme};
 use zeroize::Zeroizing;
 
 use crate::pin::secret::Secret;
+
+pub use pin::{Alphabet, Authentication, PinFlags, PinFormat, PinUse};
 
 /// Why a card did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +38,15 @@ pub enum CardError {
     /// The token has no such private key.
     #[error("no such key")]
     NoKey,
-    /// The key wants its PIN at every use, which is not supported yet.
+    /// The key wants its PIN at every use, and none came with the operation.
     #[error("the key asks for its PIN at every use")]
     EveryUse,
+    /// A new PIN has a form that the card does not take.
+    #[error("the card does not take such a PIN")]
+    PinForm,
+    /// Another program holds the card; names it where that can be known, else empty.
+    #[error("the card is busy {0}")]
+    Busy(String),
     /// The key or token cannot do this; names the algorithm.
     #[error("{0} is not supported by the token")]
     Unsupported(String),
@@ -70,17 +79,6 @@ pub struct Identity {
     pub manufacturer: String,
 }
 
-/// What a token says about its PIN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PinFlags {
-    /// Private keys need a login.
-    pub login_required: bool,
-    /// The reader has a PIN pad: the PIN never passes through this process.
-    pub pin_pad: bool,
-    /// Tries left, as far as the token says.
-    pub tries: TriesLeft,
-}
-
 /// Certificates of a token.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
@@ -95,6 +93,10 @@ pub trait Card: Send {
     /// The PIN's state, read afresh; costs no try. Fails with [`CardError::Gone`] when the token
     /// in this place is another one.
     fn pin_flags(&mut self) -> Result<PinFlags, CardError>;
+    /// How long an accepted PIN opens the card; asked once, before anything else.
+    fn pin_use(&self) -> PinUse {
+        PinUse::Session
+    }
     /// Certificates, without login.
     fn contents(&mut self) -> Result<Contents, CardError>;
     /// Verifies a PIN, once; `None` where the reader has a PIN pad.
@@ -105,6 +107,7 @@ pub trait Card: Send {
     fn sign(
         &mut self,
         key: &KeyInfo,
+        authentication: Authentication<'_>,
         scheme: SignScheme,
         algorithm: Digest,
         digest: &[u8],
@@ -113,11 +116,35 @@ pub trait Card: Send {
     fn unwrap_key(
         &mut self,
         key: &KeyInfo,
+        authentication: Authentication<'_>,
         transport: &KeyTransport,
         encrypted: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CardError>;
     /// ECDH with an uncompressed point; the answer is the shared x-coordinate.
-    fn derive(&mut self, key: &KeyInfo, peer_point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError>;
+    fn derive(
+        &mut self,
+        key: &KeyInfo,
+        authentication: Authentication<'_>,
+        peer_point: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CardError>;
+    /// Sets another PIN. [`CardError::PinIncorrect`] and [`CardError::PinBlocked`] are about `old`.
+    fn change_pin(&mut self, old: &Secret, new: &Secret) -> Result<(), CardError> {
+        let _ = (old, new);
+        Err(CardError::Unsupported("changing the PIN".to_owned()))
+    }
+    /// The state and form of what [`Self::unblock`] takes (PUK, SO PIN); costs no try.
+    fn puk_flags(&mut self) -> Result<PinFlags, CardError> {
+        Err(CardError::Unsupported("unblocking the PIN".to_owned()))
+    }
+    /// Sets a new PIN where the old one is blocked or forgotten. [`CardError::PinIncorrect`] and
+    /// [`CardError::PinBlocked`] are about `puk`.
+    fn unblock(&mut self, puk: &Secret, new: &Secret) -> Result<(), CardError> {
+        let _ = (puk, new);
+        Err(CardError::Unsupported("unblocking the PIN".to_owned()))
+    }
+    /// Nothing more waits for the card at the moment: the place to end a transaction that was kept for the
+    /// next operation. Must not wait for a person.
+    fn rest(&mut self) {}
 }
 
 /// Where tokens come from.

@@ -15,7 +15,7 @@ use wafer_client::{ErrorKind, WaferError};
 use zbus::OwnedFd;
 use zbus::object_server::SignalEmitter;
 
-use crate::card::{Card, CardError};
+use crate::card::{Authentication, Card, CardError};
 use crate::failure::Failure;
 use crate::pin::insert::insert;
 use crate::pin::unlock::{Asking, unlock};
@@ -56,7 +56,10 @@ impl Keeper {
         &self,
         grant: GrantId,
         operation: Operation,
-        work: impl Fn(&mut dyn Card, &KeyInfo) -> Result<R, CardError> + Clone + Send + 'static,
+        work: impl Fn(&mut dyn Card, &KeyInfo, Authentication<'_>) -> Result<R, CardError>
+        + Clone
+        + Send
+        + 'static,
     ) -> Result<R, WaferError> {
         let mut used = self.grants.take(grant, operation).map_err(|failure| self.refuse(failure))?;
         let request = Arc::clone(&used.request);
@@ -66,7 +69,7 @@ impl Keeper {
             let (token, key) = self.present(&mut used, || self.registry.find_key(&request.key)).await?;
             let purpose = Purpose { event, key: &key.label };
             let (wanted, work) = (key.clone(), work.clone());
-            let job = move |card: &mut dyn Card| work(card, &wanted);
+            let job = move |card: &mut dyn Card, open: Authentication<'_>| work(card, &wanted, open);
             match self.run(&mut used, &token, Some(key.clone()), &purpose, job).await {
                 // A card that was reset or put back is there again at the second look, without its login.
                 Err(error) if error.kind == ErrorKind::NoToken && !retried => retried = true,
@@ -103,7 +106,7 @@ impl Keeper {
         token: &Arc<Token>,
         key: Option<KeyInfo>,
         purpose: &Purpose<'_>,
-        job: impl Fn(&mut dyn Card) -> Result<R, CardError> + Clone + Send + 'static,
+        job: impl Fn(&mut dyn Card, Authentication<'_>) -> Result<R, CardError> + Clone + Send + 'static,
     ) -> Result<R, WaferError> {
         let request = Arc::clone(&used.request);
         let operation = async {
@@ -202,7 +205,9 @@ impl Keeper {
     ) -> Result<ByteBuf, WaferError> {
         let digest = digest.to_vec();
         let signature = self
-            .with_key(grant, Operation::Sign, move |card, key| card.sign(key, scheme, algorithm, &digest))
+            .with_key(grant, Operation::Sign, move |card, key, authentication| {
+                card.sign(key, authentication, scheme, algorithm, &digest)
+            })
             .await?;
         Ok(ByteBuf::from(signature))
     }
@@ -218,8 +223,8 @@ impl Keeper {
         check_transport(&transport, &encrypted).map_err(|failure| self.refuse(failure))?;
         let pipe = SecretPipe::new(secret).map_err(|failure| self.refuse(failure))?;
         let key = self
-            .with_key(grant, Operation::Decrypt, move |card, key| {
-                card.unwrap_key(key, &transport, &encrypted)
+            .with_key(grant, Operation::Decrypt, move |card, key, authentication| {
+                card.unwrap_key(key, authentication, &transport, &encrypted)
             })
             .await?;
         pipe.send(&key).map_err(|failure| self.refuse(failure))
@@ -228,8 +233,11 @@ impl Keeper {
     async fn derive(&self, grant: GrantId, peer_point: &Bytes, secret: OwnedFd) -> Result<(), WaferError> {
         let point = peer_point.to_vec();
         let pipe = SecretPipe::new(secret).map_err(|failure| self.refuse(failure))?;
-        let shared =
-            self.with_key(grant, Operation::Decrypt, move |card, key| card.derive(key, &point)).await?;
+        let shared = self
+            .with_key(grant, Operation::Decrypt, move |card, key, authentication| {
+                card.derive(key, authentication, &point)
+            })
+            .await?;
         pipe.send(&shared).map_err(|failure| self.refuse(failure))
     }
 
@@ -238,7 +246,7 @@ impl Keeper {
         let request = Arc::clone(&used.request);
         let token = self.present(&mut used, || self.registry.find(&request.key)).await?;
         let purpose = Purpose { event: "unlock", key: "" };
-        self.run(&mut used, &token, None, &purpose, |_| Ok(())).await
+        self.run(&mut used, &token, None, &purpose, |_, _| Ok(())).await
     }
 
     async fn lock(&self, token: &str) -> Result<(), WaferError> {

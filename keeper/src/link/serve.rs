@@ -12,7 +12,7 @@ use zbus::proxy::CacheProperties;
 use super::grants::Grants;
 use super::log::Log;
 use super::{Keeper, KeeperSignals};
-use crate::args::Settings;
+use crate::args::{Kind, Settings};
 use crate::card::Source;
 use crate::card::pkcs11::Module;
 use crate::pin::cache::Lives;
@@ -31,10 +31,7 @@ const HUNG: i32 = 70;
 pub async fn serve(settings: Settings, link: OwnedFd, helper: OwnedFd) -> Result<(), String> {
     let changed = Arc::new(Notify::new());
     let common = common(&settings, Arc::clone(&changed));
-    let (path, name) = (settings.module.clone(), settings.name.clone());
-    let load: Load =
-        Box::new(move || Module::load(&path, &name).map(|module| Box::new(module) as Box<dyn Source>));
-    let registry = Arc::new(Registry::new(load, common).map_err(text)?);
+    let registry = Arc::new(Registry::new(load(&settings), common).map_err(text)?);
     let prompter = Prompter::new(helper, settings.pinentry.clone(), settings.dialog_timeout).map_err(text)?;
 
     let log = Arc::new(Log::default());
@@ -71,6 +68,16 @@ pub async fn serve(settings: Settings, link: OwnedFd, helper: OwnedFd) -> Result
     // What cannot be logged out in time ends with the process.
     drop(object.get().await.forget("", "forget").await);
     Ok(())
+}
+
+/// How the source of tokens comes to life.
+fn load(settings: &Settings) -> Load {
+    let name = settings.name.clone();
+    match settings.kind.clone() {
+        Kind::Pkcs11 { module } => {
+            Box::new(move || Ok(Box::new(Module::load(&module, &name)?) as Box<dyn Source>))
+        }
+    }
 }
 
 fn common(settings: &Settings, changed: Arc<Notify>) -> Common {

@@ -2,7 +2,7 @@
 
 use wafer_client::keeper::{Certainty, GrantRequest, KeyInfo, Operation, Requester, TriesLeft};
 
-use crate::card::Identity;
+use crate::card::{Alphabet, Identity, PinFormat};
 use crate::prompt::text::{Text, say, say_counted};
 
 /// The description of a PIN dialog.
@@ -14,9 +14,11 @@ pub fn description(
     others: usize,
     pin_pad: bool,
 ) -> String {
+    let count = tries.count().unwrap_or_default().to_string();
     let tries = match tries {
         TriesLeft::Low => "low",
         TriesLeft::Last => "last",
+        TriesLeft::Exactly(_) => "counted",
         _ => "unknown",
     };
     let text = match (pin_pad, others) {
@@ -36,6 +38,7 @@ pub fn description(
         ("token", &token.label),
         ("serial", &token.serial),
         ("tries", tries),
+        ("count", &count),
     ];
     say_counted(text, &parts, others)
 }
@@ -77,4 +80,12 @@ fn purpose(operation: Operation) -> &'static str {
 /// The warning before the last try.
 pub fn last_try(token: &Identity) -> String {
     say(Text::DialogLastTry, &[("token", &token.label)])
+}
+
+/// Why a PIN of the wrong form was not sent to the card.
+pub fn wrong_form(format: PinFormat) -> String {
+    let alphabet = if format.alphabet == Alphabet::Digits { "digits" } else { "any" };
+    let (shortest, longest) = (format.shortest.to_string(), format.longest.to_string());
+    let parts = [("shortest", shortest.as_str()), ("longest", longest.as_str()), ("alphabet", alphabet)];
+    say(Text::ComplaintForm, &parts)
 }

@@ -3,5 +3,6 @@
 pub mod cache;
 pub mod dialog;
 pub mod insert;
+pub mod kept;
 pub mod secret;
 pub mod unlock;

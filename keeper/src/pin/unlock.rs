@@ -184,7 +184,7 @@ pub async fn unlock(
 enum Round {
     Done(Result<(), Failure>),
     /// Ask again and say why.
-    Again(Text),
+    Again(String),
     /// The request that was named left: show the next one's dialog.
     Renamed,
 }
@@ -192,7 +192,7 @@ enum Round {
 async fn ask(asking: Arc<Asking>, token: Arc<Token>) {
     let mut complaint = None;
     while let Some(shown) = token.waiting.first() {
-        match round(&asking, &token, &shown, complaint).await {
+        match round(&asking, &token, &shown, complaint.take()).await {
             Round::Done(result) => {
                 token.waiting.settle(&result);
                 break;
@@ -204,7 +204,7 @@ async fn ask(asking: Arc<Asking>, token: Arc<Token>) {
     crate::sys::trim_memory();
 }
 
-async fn round(asking: &Asking, token: &Arc<Token>, shown: &Shown, complaint: Option<Text>) -> Round {
+async fn round(asking: &Asking, token: &Arc<Token>, shown: &Shown, complaint: Option<String>) -> Round {
     let flags = match token.pin_flags().await {
         Ok(flags) => flags,
         Err(error) => return Round::Done(Err(error.into())),
@@ -240,7 +240,7 @@ async fn show(
     token: &Arc<Token>,
     shown: &Shown,
     flags: PinFlags,
-    complaint: Option<Text>,
+    complaint: Option<String>,
 ) -> Round {
     let Some(screen) = place::find(&shown.grant).await else {
         return Round::Done(Err(Failure::NoPrompter));
@@ -252,7 +252,8 @@ async fn show(
     let entered = enter(&mut dialog, token, shown, flags, complaint).await;
     dialog.close().await;
     match entered {
-        Ok(Some(pin)) if pin.is_empty() => Round::Again(Text::ComplaintEmpty),
+        Ok(Some(pin)) if pin.is_empty() => Round::Again(say(Text::ComplaintEmpty, &[])),
+        Ok(Some(pin)) if !flags.format.admits(&pin) => Round::Again(dialog::wrong_form(flags.format)),
         Ok(Some(pin)) => verified(asking, shown, token, token.login(Some(pin)).await),
         Ok(None) => verified(asking, shown, token, Ok(())),
         Err(Refused::Dialog(error)) => refused(error),
@@ -271,7 +272,7 @@ async fn enter(
     token: &Arc<Token>,
     shown: &Shown,
     flags: PinFlags,
-    complaint: Option<Text>,
+    complaint: Option<String>,
 ) -> Result<Option<Secret>, Refused> {
     if flags.tries == TriesLeft::Last {
         let warning = dialog::last_try(&token.identity);
@@ -296,7 +297,6 @@ async fn enter(
             },
         };
     }
-    let complaint = complaint.map(|text| say(text, &[]));
     dialog.pin(&description, complaint.as_deref()).await.map(Some).map_err(Refused::Dialog)
 }
 
@@ -304,7 +304,7 @@ fn verified(asking: &Asking, shown: &Shown, token: &Token, result: Result<(), Ca
     let result = result.map_err(Failure::from);
     asking.log.note(&token.identity.label, "", "login", &shown.grant.requester.program, &result);
     match result {
-        Err(Failure::Card(CardError::PinIncorrect)) => Round::Again(Text::ComplaintIncorrect),
+        Err(Failure::Card(CardError::PinIncorrect)) => Round::Again(say(Text::ComplaintIncorrect, &[])),
         result => Round::Done(result),
     }
 }

@@ -45,6 +45,7 @@ texts! {
     DialogInsertOthers = "dialog-insert-others",
     ComplaintIncorrect = "complaint-incorrect",
     ComplaintEmpty = "complaint-empty",
+    ComplaintForm = "complaint-form",
     ErrorCancelled = "error-cancelled",
     ErrorTimedOut = "error-timed-out",
     ErrorNotInserted = "error-not-inserted",
@@ -59,6 +60,8 @@ texts! {
     ErrorPinBlocked = "error-pin-blocked",
     ErrorNoKey = "error-no-key",
     ErrorEveryUse = "error-every-use",
+    ErrorPinForm = "error-pin-form",
+    ErrorBusy = "error-busy",
     ErrorUnsupported = "error-unsupported",
     ErrorDecryption = "error-decryption",
     ErrorHung = "error-hung",
@@ -129,6 +132,10 @@ mod tests {
         ("certainty", "66"),
         ("tries", "77"),
         ("purpose", "88"),
+        ("count", "99"),
+        ("shortest", "111"),
+        ("longest", "222"),
+        ("alphabet", "333"),
     ];
 
     #[test]

@@ -12,8 +12,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use wafer_client::keeper::{KeyInfo, PinState, TokenInfo, TriesLeft};
 
-use crate::card::{Card, CardError, Contents, Identity, PinFlags};
+use crate::card::{Authentication, Card, CardError, Contents, Identity, PinFlags, PinFormat, PinUse};
 use crate::pin::cache::{Lease, Lives, Next};
+use crate::pin::kept::Kept;
 use crate::pin::secret::Secret;
 use crate::pin::unlock::Waiting;
 use worker::{OnHang, Urgency, Worker};
@@ -46,7 +47,11 @@ pub struct Token {
     worker: Worker<Box<dyn Card>>,
     contents: Mutex<Arc<Contents>>,
     flags: Mutex<PinFlags>,
+    /// A PIN was accepted and not forgotten since.
     logged_in: Arc<AtomicBool>,
+    pin_use: PinUse,
+    /// That PIN, for [`PinUse::EachVisit`].
+    kept: Arc<Kept>,
     running: AtomicU32,
     lease: Lease,
     common: Common,
@@ -60,8 +65,11 @@ impl Token {
         card: Box<dyn Card>,
         common: Common,
     ) -> std::io::Result<Arc<Self>> {
-        let worker = Worker::start("token", card, common.module_deadline, Arc::clone(&common.on_hang))?;
-        let flags = PinFlags { login_required: true, pin_pad: false, tries: TriesLeft::Unknown };
+        let pin_use = card.pin_use();
+        let on_hang = Arc::clone(&common.on_hang);
+        let worker = Worker::start("token", card, common.module_deadline, on_hang, |card| card.rest())?;
+        let format = PinFormat::ANY;
+        let flags = PinFlags { login_required: true, pin_pad: false, tries: TriesLeft::Unknown, format };
         Ok(Arc::new(Self {
             identity,
             waiting: Waiting::default(),
@@ -70,6 +78,8 @@ impl Token {
             contents: Mutex::default(),
             flags: Mutex::new(flags),
             logged_in: Arc::new(AtomicBool::new(false)),
+            pin_use,
+            kept: Arc::default(),
             running: AtomicU32::new(0),
             lease: Lease::new(common.lives),
             common,
@@ -150,13 +160,17 @@ impl Token {
     }
 
     async fn login_now(self: Arc<Self>, pin: Option<Secret>) -> Result<(), CardError> {
-        let flag = Arc::clone(&self.logged_in);
+        let (flag, kept, pin_use) = (Arc::clone(&self.logged_in), Arc::clone(&self.kept), self.pin_use);
+        let pin = pin.map(Arc::new);
         let deadline = match pin {
             Some(_) => self.common.module_deadline,
             None => self.common.module_deadline + self.common.dialog_timeout,
         };
         let result = self.worker.call_within(deadline, Urgency::Queued, move |card| {
-            let result = card.login(pin.as_ref());
+            let result = card.login(pin.as_deref());
+            if let (Ok(()), PinUse::EachVisit, Some(pin)) = (&result, pin_use, pin) {
+                kept.keep(pin);
+            }
             flag.store(result.is_ok(), Ordering::SeqCst);
             result
         });
@@ -172,9 +186,9 @@ impl Token {
     /// Runs a private-key operation; [`CardError::NeedsLogin`] without touching the card where none is alive.
     pub async fn operate<R: Send + 'static>(
         &self,
-        operation: impl FnOnce(&mut dyn Card) -> Result<R, CardError> + Send + 'static,
+        operation: impl FnOnce(&mut dyn Card, Authentication<'_>) -> Result<R, CardError> + Send + 'static,
     ) -> Result<R, CardError> {
-        let flag = Arc::clone(&self.logged_in);
+        let (flag, kept) = (Arc::clone(&self.logged_in), Arc::clone(&self.kept));
         let login_required = lock(&self.flags).login_required;
         self.running.fetch_add(1, Ordering::SeqCst);
         let running = Running(self);
@@ -182,9 +196,16 @@ impl Token {
             if login_required && !flag.load(Ordering::SeqCst) {
                 return Err(CardError::NeedsLogin);
             }
-            let result = operation(card.as_mut());
-            if matches!(result, Err(CardError::NeedsLogin | CardError::Gone)) {
+            let pin = kept.pin();
+            let authentication = pin.as_deref().map_or(Authentication::Session, Authentication::Kept);
+            let result = match operation(card.as_mut(), authentication) {
+                // The PIN was changed elsewhere: what was kept is worth nothing, and the person is asked.
+                Err(CardError::PinIncorrect) if pin.is_some() => Err(CardError::NeedsLogin),
+                result => result,
+            };
+            if matches!(result, Err(CardError::NeedsLogin | CardError::PinBlocked | CardError::Gone)) {
                 flag.store(false, Ordering::SeqCst);
+                kept.wipe();
             }
             result
         });
@@ -200,11 +221,13 @@ impl Token {
     /// If that takes too long, the process ends.
     pub async fn forget(&self) -> Result<(), CardError> {
         self.logged_in.store(false, Ordering::SeqCst);
+        self.kept.wipe();
         self.lease.end();
-        let flag = Arc::clone(&self.logged_in);
+        let (flag, kept) = (Arc::clone(&self.logged_in), Arc::clone(&self.kept));
         let logout = self.worker.call(Urgency::First, move |card| {
             // A login that was under way when this began is undone as well.
             flag.store(false, Ordering::SeqCst);
+            kept.wipe();
             card.logout()
         });
         let result = tokio::time::timeout(FORGET_WITHIN, logout).await;

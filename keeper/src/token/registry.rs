@@ -36,7 +36,8 @@ impl Registry {
     /// Starts the source's thread; the source itself is loaded by the first listing.
     pub fn new(load: Load, common: Common) -> std::io::Result<Self> {
         let place = Place::NotLoaded(Some(load));
-        let source = Worker::start("module", place, common.module_deadline, Arc::clone(&common.on_hang))?;
+        let source =
+            Worker::start("module", place, common.module_deadline, Arc::clone(&common.on_hang), |_| {})?;
         Ok(Self {
             source,
             tokens: Mutex::default(),
@@ -217,17 +218,31 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::time::Duration;
 
-    use crate::card::{Card, Contents, Identity, PinFlags};
+    use crate::card::{Authentication, Card, Contents, Identity, PinFlags, PinFormat, PinUse};
     use crate::pin::cache::Lives;
     use crate::pin::secret::Secret;
     use wafer_client::keeper::{Digest, KeyTransport, PinState, SignScheme, TriesLeft};
     use zeroize::Zeroizing;
 
     /// A card that can be pulled, and counts its logouts.
-    #[derive(Clone, Default)]
+    #[derive(Clone)]
     struct Paper {
         absent: Arc<AtomicBool>,
         logouts: Arc<AtomicU32>,
+        pin_use: PinUse,
+        /// Somebody else changed the PIN.
+        changed: Arc<AtomicBool>,
+    }
+
+    impl Default for Paper {
+        fn default() -> Self {
+            Self {
+                absent: Arc::default(),
+                logouts: Arc::default(),
+                pin_use: PinUse::Session,
+                changed: Arc::default(),
+            }
+        }
     }
 
     impl Paper {
@@ -236,9 +251,29 @@ mod tests {
         }
     }
 
+    impl Paper {
+        /// The PIN that came with an operation.
+        fn opened_by<'p>(&self, authentication: Authentication<'p>) -> Result<&'p [u8], CardError> {
+            match authentication {
+                Authentication::Kept(_) if self.changed.load(Ordering::SeqCst) => {
+                    Err(CardError::PinIncorrect)
+                }
+                Authentication::Kept(pin) | Authentication::Entered(pin) => {
+                    self.here(secrecy::ExposeSecret::expose_secret(pin))
+                }
+                Authentication::Session | Authentication::PinPad => self.here(&[]),
+            }
+        }
+    }
+
     impl Card for Paper {
         fn pin_flags(&mut self) -> Result<PinFlags, CardError> {
-            self.here(PinFlags { login_required: true, pin_pad: false, tries: TriesLeft::Full })
+            self.here(PinFlags {
+                login_required: true,
+                pin_pad: false,
+                tries: TriesLeft::Full,
+                format: PinFormat::ANY,
+            })
         }
         fn contents(&mut self) -> Result<Contents, CardError> {
             self.here(Contents::default())
@@ -250,18 +285,34 @@ mod tests {
             self.logouts.fetch_add(1, Ordering::SeqCst);
             Ok(())
         }
-        fn sign(&mut self, _: &KeyInfo, _: SignScheme, _: Digest, _: &[u8]) -> Result<Vec<u8>, CardError> {
-            self.here(Vec::new())
+        fn pin_use(&self) -> PinUse {
+            self.pin_use
+        }
+        fn sign(
+            &mut self,
+            _: &KeyInfo,
+            authentication: Authentication<'_>,
+            _: SignScheme,
+            _: Digest,
+            _: &[u8],
+        ) -> Result<Vec<u8>, CardError> {
+            self.opened_by(authentication).map(<[u8]>::to_vec)
         }
         fn unwrap_key(
             &mut self,
             _: &KeyInfo,
+            _: Authentication<'_>,
             _: &KeyTransport,
             _: &[u8],
         ) -> Result<Zeroizing<Vec<u8>>, CardError> {
             self.here(Zeroizing::default())
         }
-        fn derive(&mut self, _: &KeyInfo, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        fn derive(
+            &mut self,
+            _: &KeyInfo,
+            _: Authentication<'_>,
+            _: &[u8],
+        ) -> Result<Zeroizing<Vec<u8>>, CardError> {
             self.here(Zeroizing::default())
         }
     }
@@ -323,11 +374,54 @@ mod tests {
         let token = registry.find("id").await.unwrap();
         token.login(None).await.unwrap();
         paper.absent.store(true, Ordering::SeqCst);
-        let result = token.operate(|card| card.logout().and(card.pin_flags().map(drop))).await;
+        let result = token.operate(|card, _| card.logout().and(card.pin_flags().map(drop))).await;
         assert_eq!(result, Err(CardError::Gone));
         assert!(!token.is_logged_in());
         registry.vanished(&token).await;
         assert!(registry.get("id").is_none());
+    }
+
+    /// Signs without a word to the person.
+    async fn sign(token: &Arc<Token>) -> Result<Vec<u8>, CardError> {
+        let key = KeyInfo {
+            id: "id/01".to_owned(),
+            label: String::new(),
+            kind: wafer_client::keeper::KeyKind::Ec,
+            certificate: Vec::new(),
+            always_authenticate: false,
+        };
+        let signature = token.operate(move |card, authentication| {
+            card.sign(&key, authentication, SignScheme::Ecdsa, Digest::Sha256, &[])
+        });
+        signature.await
+    }
+
+    #[tokio::test]
+    async fn a_pin_is_kept_only_for_a_card_that_is_shut_after_each_visit() {
+        for (pin_use, comes_along) in
+            [(PinUse::Session, b"".as_slice()), (PinUse::EachVisit, b"123456".as_slice())]
+        {
+            let paper = Paper { pin_use, ..Paper::default() };
+            let (registry, _) = registry(&paper);
+            let token = registry.find("id").await.unwrap();
+            assert_eq!(sign(&token).await, Err(CardError::NeedsLogin));
+            token.login(Secret::from_bytes(b"123456")).await.unwrap();
+            assert_eq!(sign(&token).await.unwrap(), comes_along);
+            token.forget().await.unwrap();
+            assert_eq!(sign(&token).await, Err(CardError::NeedsLogin));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kept_pin_that_the_card_refuses_is_not_tried_again() {
+        let paper = Paper { pin_use: PinUse::EachVisit, ..Paper::default() };
+        let (registry, _) = registry(&paper);
+        let token = registry.find("id").await.unwrap();
+        token.login(Secret::from_bytes(b"123456")).await.unwrap();
+        paper.changed.store(true, Ordering::SeqCst);
+        assert_eq!(sign(&token).await, Err(CardError::NeedsLogin));
+        paper.changed.store(false, Ordering::SeqCst);
+        assert_eq!(sign(&token).await, Err(CardError::NeedsLogin), "the PIN was forgotten");
     }
 
     #[tokio::test]

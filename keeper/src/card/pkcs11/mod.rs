@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 pub use source::Module;
 
-use super::{Card, CardError, Contents, Identity, PinFlags};
+use super::{Alphabet, Authentication, Card, CardError, Contents, Identity, PinFlags, PinFormat};
 use crate::pin::secret::Secret;
 
 /// One token of a module. Its session stays open: the login belongs to it, and opening one per
@@ -104,6 +104,7 @@ impl Card for Token {
             login_required: info.login_required(),
             pin_pad: info.protected_authentication_path(),
             tries,
+            format: format(&info),
         })
     }
 
@@ -153,6 +154,7 @@ impl Card for Token {
     fn sign(
         &mut self,
         key: &KeyInfo,
+        _: Authentication<'_>,
         scheme: SignScheme,
         algorithm: Digest,
         digest: &[u8],
@@ -166,6 +168,7 @@ impl Card for Token {
     fn unwrap_key(
         &mut self,
         key: &KeyInfo,
+        _: Authentication<'_>,
         transport: &KeyTransport,
         encrypted: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CardError> {
@@ -175,10 +178,24 @@ impl Card for Token {
         self.after(content_key)
     }
 
-    fn derive(&mut self, key: &KeyInfo, peer_point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError> {
+    fn derive(
+        &mut self,
+        key: &KeyInfo,
+        _: Authentication<'_>,
+        peer_point: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CardError> {
         let handle = self.private_key(key);
         let handle = self.after(handle)?;
         let shared = keys::derive(self.session()?, handle, key, peer_point);
         self.after(shared)
     }
+}
+
+/// The lengths that the token states; nonsense in them must not shut a person out.
+fn format(info: &cryptoki::slot::TokenInfo) -> PinFormat {
+    let (shortest, longest) = (info.min_pin_length().max(1), info.max_pin_length());
+    if shortest > longest {
+        return PinFormat::ANY;
+    }
+    PinFormat { shortest, longest, alphabet: Alphabet::Any }
 }

@@ -40,7 +40,13 @@ pub(super) fn contents(session: &Session, token: &str) -> Result<Contents, CardE
         match found.kind {
             Some(kind) if has_key && !found.id.is_empty() && contents.keys.len() < MOST_KEYS => {
                 let id = format!("{token}/{}", found.id);
-                contents.keys.push(KeyInfo { id, label: found.label, kind, certificate: found.value });
+                contents.keys.push(KeyInfo {
+                    id,
+                    label: found.label,
+                    kind,
+                    certificate: found.value,
+                    always_authenticate: false,
+                });
             }
             _ if contents.others.len() < MOST_OTHERS => contents.others.push(found.value),
             _ => tracing::warn!(token, "more certificates on the token than are listed"),
