@@ -34,4 +34,4 @@ mod openssl_tests;
 #[cfg(test)]
 mod test_keys;
 #[cfg(test)]
-mod vector_tests;
+pub(crate) mod vector_tests;

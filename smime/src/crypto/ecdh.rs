@@ -18,6 +18,20 @@ pub(crate) enum Curve {
     X25519,
 }
 
+#[cfg(test)]
+impl Curve {
+    /// The name of a NIST curve.
+    pub(crate) fn oid(self) -> const_oid::ObjectIdentifier {
+        use crate::asn1::oid;
+        match self {
+            Self::P256 => oid::P256,
+            Self::P384 => oid::P384,
+            Self::P521 => oid::P521,
+            Self::X25519 => oid::X25519,
+        }
+    }
+}
+
 /// What came out of one agreement.
 pub(crate) struct Agreed {
     /// Our ephemeral public key: uncompressed point, or X25519's 32 bytes.

@@ -7,6 +7,8 @@ pub(crate) mod kdf;
 pub(crate) mod rsa;
 pub(crate) mod signature;
 pub(crate) mod triple_des;
+#[cfg(test)]
+mod wycheproof_tests;
 
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;

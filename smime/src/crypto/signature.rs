@@ -52,6 +52,9 @@ pub(crate) fn verify(
     if check == Check::Ecdsa && !is_known_curve(spki) {
         return Verdict::Unsupported(format!("ECDSA on {}", curve_name(spki)));
     }
+    if check == Check::Dsa && spki.algorithm.parameters.is_none() {
+        return Verdict::Unsupported("DSA with parameters inherited from the issuer".to_owned());
+    }
     let Some(key) = key(spki) else { return Verdict::Bad };
     let good = match check {
         Check::RsaPkcs1 => key.verify(Padding::Pkcs1, algorithm, digest, signature),

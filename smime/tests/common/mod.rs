@@ -58,7 +58,7 @@ pub(crate) const KEYS: [Key; 3] = [Key::Rsa, Key::P256, Key::P384];
 pub(crate) struct Person {
     pub(crate) dir: TempDir,
     pub(crate) certificate: Vec<u8>,
-    scheme: SignatureScheme,
+    pub(crate) scheme: SignatureScheme,
 }
 
 impl Person {
