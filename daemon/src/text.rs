@@ -3,6 +3,7 @@
 //! word exists.
 
 use wafer_client::{ErrorKind, WaferError};
+use wafer_smime::read::{Layer, Report};
 
 /// The call was ended by `Cancel` or by its caller's leaving.
 pub(crate) fn cancelled() -> WaferError {
@@ -200,4 +201,46 @@ pub(crate) fn access_denied() -> WaferError {
 /// A fault of ours.
 pub(crate) fn internal(problem: &str) -> WaferError {
     WaferError::new(ErrorKind::Failed, format!("Wafer failed: {problem}. The journal has more."))
+}
+
+/// No signature is over the message.
+pub(crate) const UNSIGNED: &str = "The message is not signed.";
+/// A signature that is damaged.
+pub(crate) const SIGNATURE_UNREADABLE: &str = "The message has a signature that cannot be read.";
+
+/// What is said of a whole message: its signature, its encryption, and each of the `reasons` to look closer.
+pub(crate) fn whole(signature: &str, report: &Report, reasons: &[String]) -> String {
+    let was_sealed = report.layers.iter().any(|layer| matches!(layer, Layer::Encrypted(_)));
+    let encryption = match (report.protection.is_encrypted(), was_sealed) {
+        (true, _) => "It was encrypted.",
+        (false, true) => "Do not take it for encrypted.",
+        (false, false) => "It was not encrypted.",
+    };
+    let concerns = reasons.iter().filter_map(|reason| concern(reason));
+    [signature, encryption].into_iter().chain(concerns).collect::<Vec<_>>().join(" ")
+}
+
+/// What a reason of the contract means to a person; `None` if the signature's own sentence says it.
+fn concern(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "several-senders" => "It names several senders: programs differ in whom they show.",
+        "ambiguous-head" => "It says twice what its content is: programs differ in what they show.",
+        "too-deep" => "It has too many layers to be opened.",
+        "unreadable-layer" => "A layer inside it cannot be read.",
+        "signature-outside-encryption" => {
+            "A signature is around the encryption: its signer need not know the content."
+        }
+        "nested-signatures" => "It has signatures around signatures.",
+        "signed-part" => "A part of it has a signature of its own, which is not for the rest.",
+        "encrypted-part" => "A part of it is encrypted; it is left closed.",
+        "malleable" => "The encryption does not show whether it was changed on the way.",
+        "garbled" => "It seems to have been tampered with.",
+        "weak-algorithm" => "It uses an algorithm that is not safe any more.",
+        "date-mismatch" => "It was signed at another time than its date says.",
+        "from-mismatch" => "The sender that was signed or encrypted is another than the one outside.",
+        "subject-mismatch" => "The subject that was signed or encrypted is another than the one outside.",
+        "signed-by-sender" => "The signer sent it in the name of another.",
+        "signing-time-in-future" => "The signer says to have signed in the future.",
+        _ => return None,
+    })
 }

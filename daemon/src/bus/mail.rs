@@ -13,7 +13,7 @@ use super::answer::Answer;
 use super::door::Door;
 use super::options::{Options, features};
 use super::stream::MessageArgument;
-use super::work;
+use super::{reading, work};
 
 /// The interface on one connection.
 pub(super) struct Mail(pub(super) Door);
@@ -72,6 +72,19 @@ impl Mail {
     ) -> Result<Answer, WaferError> {
         let options = Options::new(options, &["certificates", "output", "from"])?;
         work::verify(&self.0, &header, connection, Container::Mail, input, None, options).await
+    }
+
+    #[zbus(out_args("result"))]
+    async fn read(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+        input: MessageArgument,
+        output: MessageArgument,
+        options: RawOptions,
+    ) -> Result<Answer, WaferError> {
+        let options = Options::new(options, reading::OPTIONS)?;
+        reading::read(&self.0, &header, connection, input, output, options).await
     }
 
     #[zbus(out_args("result"))]

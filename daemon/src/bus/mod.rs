@@ -11,6 +11,7 @@ mod options;
 mod peer;
 mod private;
 mod published;
+mod reading;
 mod service;
 mod stream;
 mod token;

@@ -128,18 +128,21 @@ pub(super) async fn verify(
     let content = content.map(|content| content.supply);
     let work = verify::verify(&door.service.rooms, &visit.call, order, signature.supply, content, sink);
     let verified = visit.run(connection, watch, work).await?;
-    let signers = verified.checked.signers.iter().zip(&verified.verdict.signers);
     let answer = Answer::from([
         ("status", Value::Text(verified.verdict.status.to_string())),
         ("sentence", Value::Text(verified.verdict.sentence.clone())),
-        (
-            "signers",
-            Value::Answers(signers.map(|(signer, verdict)| signer_answer(signer, verdict)).collect()),
-        ),
+        ("signers", signers_answer(&verified.checked.signers, &verified.verdict.signers)),
         ("from", Value::Texts(verified.checked.from)),
         ("length", Value::Long(verified.checked.content_length)),
     ]);
     Ok(with_output(answer, &inline))
+}
+
+/// Every signer with the verdict on it.
+pub(super) fn signers_answer(signers: &[Signer], verdicts: &[SignerVerdict]) -> Value {
+    Value::Answers(
+        signers.iter().zip(verdicts).map(|(signer, verdict)| signer_answer(signer, verdict)).collect(),
+    )
 }
 
 fn signer_answer(signer: &Signer, verdict: &SignerVerdict) -> Answer {

@@ -6,13 +6,13 @@ use wafer_client::WaferError;
 use wafer_client::keeper::{KeyTransport, Operation};
 use wafer_client::{ErrorKind, keeper};
 use wafer_smime::algorithm::Container;
-use wafer_smime::decrypt::{Opened, Request, Sealed, open};
+use wafer_smime::decrypt::{Opened, Recipient, Request, Sealed, open};
 use zeroize::Zeroizing;
 
 use super::{Call, Rooms, Sink, Supply, deliver};
 use crate::identity::Identity;
 use crate::keepers::GrantedKey;
-use crate::policy;
+use crate::policy::{self, Admission};
 use crate::text;
 
 /// What is to be decrypted how.
@@ -53,21 +53,52 @@ pub async fn decrypt(
     let admission = call.admit(Operation::Decrypt)?;
     let container = order.container;
     let (sealed, supply) = call.engine(move || Ok((open(&mut *supply, container)?, supply))).await?;
-    let chosen = order.identity.as_deref();
-    let matches = match matches(rooms, &sealed, chosen) {
+    let recipients = sealed.recipients().to_vec();
+    let mut work = Work { sealed: Arc::new(sealed), streams: Some((supply, sink)) };
+    let (identity, opened) =
+        with_keys(rooms, call, &admission, &recipients, order.identity.as_deref(), &mut work).await?;
+    Ok(Decrypted { identity: identity.id.clone(), opened })
+}
+
+/// What is done with the answer of a private key.
+pub(super) trait Attempt: Send {
+    /// What comes of it.
+    type Opened: Send;
+
+    /// Tries the `secret` of recipient `index`. `DecryptionFailed`: another recipient may be tried.
+    fn attempt(
+        &mut self,
+        call: &Arc<Call>,
+        index: usize,
+        secret: Zeroizing<Vec<u8>>,
+    ) -> impl Future<Output = Result<Self::Opened, WaferError>> + Send;
+}
+
+/// Tries the person's keys for these `recipients` one after another until `work` has opened the message.
+///
+/// # Errors
+/// Those of `Mail.Decrypt`.
+pub(super) async fn with_keys<A: Attempt>(
+    rooms: &Rooms,
+    call: &Arc<Call>,
+    admission: &Admission,
+    recipients: &[Recipient],
+    chosen: Option<&str>,
+    work: &mut A,
+) -> Result<(Arc<Identity>, A::Opened), WaferError> {
+    let matches = match matches(rooms, recipients, chosen) {
         Err(error) if error.kind == ErrorKind::NoIdentity => {
             rooms.keepers.look_again(call).await?;
-            matches(rooms, &sealed, chosen)?
+            matches(rooms, recipients, chosen)?
         }
         found => found?,
     };
-    let mut work = Work { sealed: Arc::new(sealed), streams: Some((supply, sink)) };
     let mut failed = None;
     for group in matches.chunk_by(|left, right| left.identity.key == right.identity.key) {
         let identity = &group[0].identity;
         call.seat.give_back();
         let uses = u32::try_from(group.len()).unwrap_or(u32::MAX);
-        let key = match rooms.keepers.open(policy::grant(&admission, &identity.key, uses), call).await {
+        let key = match rooms.keepers.open(policy::grant(admission, &identity.key, uses), call).await {
             Ok(key) => key,
             Err(error) if another_may_serve(&error) => {
                 failed.get_or_insert(error);
@@ -76,8 +107,8 @@ pub async fn decrypt(
             Err(error) => return Err(error),
         };
         for recipient in group {
-            match work.try_recipient(call, &key, recipient.index).await {
-                Ok(opened) => return Ok(Decrypted { identity: identity.id.clone(), opened }),
+            match try_recipient(call, &key, recipients, recipient.index, work).await {
+                Ok(opened) => return Ok((identity.clone(), opened)),
                 Err(error) if another_may_serve(&error) => {
                     failed.get_or_insert(error);
                 }
@@ -86,6 +117,18 @@ pub async fn decrypt(
         }
     }
     Err(failed.unwrap_or_else(text::decryption_failed))
+}
+
+async fn try_recipient<A: Attempt>(
+    call: &Arc<Call>,
+    key: &GrantedKey,
+    recipients: &[Recipient],
+    index: usize,
+    work: &mut A,
+) -> Result<A::Opened, WaferError> {
+    let request = recipients[index].request.as_ref();
+    let secret = ask(key, request.ok_or_else(text::decryption_failed)?).await?;
+    work.attempt(call, index, secret).await
 }
 
 /// A failure of one key, after which another key of the same message is worth trying. What a person said
@@ -99,7 +142,7 @@ fn another_may_serve(error: &WaferError) -> bool {
 
 /// The recipients that our identities serve, the same key's together. Unlocked tokens first; cards that
 /// would have to be inserted last.
-fn matches(rooms: &Rooms, sealed: &Sealed, chosen: Option<&str>) -> Result<Vec<Match>, WaferError> {
+fn matches(rooms: &Rooms, recipients: &[Recipient], chosen: Option<&str>) -> Result<Vec<Match>, WaferError> {
     let mut identities = rooms.keepers.known_identities();
     if let Some(chosen) = chosen {
         identities.retain(|known| known.id == chosen);
@@ -113,7 +156,7 @@ fn matches(rooms: &Rooms, sealed: &Sealed, chosen: Option<&str>) -> Result<Vec<M
     });
     let (mut found, mut unsupported) = (Vec::new(), None);
     for identity in identities {
-        for (index, recipient) in sealed.recipients().iter().enumerate() {
+        for (index, recipient) in recipients.iter().enumerate() {
             if !recipient.id.matches(&identity.certificate.der) {
                 continue;
             }
@@ -124,7 +167,7 @@ fn matches(rooms: &Rooms, sealed: &Sealed, chosen: Option<&str>) -> Result<Vec<M
         }
     }
     if found.is_empty() {
-        return Err(unsupported.unwrap_or_else(|| text::not_for_us(sealed.recipients().len())));
+        return Err(unsupported.unwrap_or_else(|| text::not_for_us(recipients.len())));
     }
     Ok(found)
 }
@@ -135,15 +178,15 @@ struct Work {
     streams: Option<(Box<dyn Supply>, Box<dyn Sink>)>,
 }
 
-impl Work {
-    async fn try_recipient(
+impl Attempt for Work {
+    type Opened = Opened;
+
+    async fn attempt(
         &mut self,
         call: &Arc<Call>,
-        key: &GrantedKey,
         index: usize,
+        secret: Zeroizing<Vec<u8>>,
     ) -> Result<Opened, WaferError> {
-        let request = self.sealed.recipients()[index].request.as_ref();
-        let secret = ask(key, request.ok_or_else(text::decryption_failed)?).await?;
         let Some((mut supply, mut sink)) = self.streams.take() else { return Err(text::decryption_failed()) };
         let sealed = self.sealed.clone();
         let (opened, streams) = call

@@ -7,9 +7,11 @@ pub mod decrypt;
 pub mod encrypt;
 pub mod failure;
 pub mod inspect;
+pub mod read;
 pub mod sign;
 pub mod turns;
 pub mod verify;
+pub mod whole;
 
 use std::io::{self, Write};
 use std::sync::Arc;

@@ -1,4 +1,6 @@
-//! The addresses a message says to come from.
+//! Whom a message says to come from, and when.
+
+use std::time::{Duration, SystemTime};
 
 use mail_parser::{Address, HeaderName, HeaderValue, MessageParser};
 
@@ -44,6 +46,15 @@ pub(crate) fn senders_in(head: &Head, names: &[&str]) -> Vec<String> {
     senders
 }
 
+/// The time that `Date` says; `None` if it cannot be read, or lies before 1970.
+pub(crate) fn date(head: &Head) -> Option<SystemTime> {
+    let field = head.fields().find(|field| field.is("Date"))?;
+    let text = [field.raw(), b"\r\n"].concat();
+    let message = MessageParser::default().parse_headers(&text)?;
+    let seconds = message.date().filter(|date| date.is_valid())?.to_timestamp();
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+}
+
 fn listed(addresses: &Address<'_>) -> Vec<String> {
     addresses.iter().filter_map(|one| one.address()).filter_map(normal).collect()
 }
@@ -65,5 +76,16 @@ mod tests {
         let head = Head::read(&mut head.as_bytes()).unwrap();
         assert_eq!(senders(&head), ["Anna@example.org", "b@c.d", "e@f"]);
         assert_eq!(senders(&Head::default()), Vec::<String>::new());
+        assert!(names_several_senders(&head) && !names_several_senders(&Head::default()));
+    }
+
+    #[test]
+    fn knows_when() {
+        let at = |text: &str| date(&Head::read(&mut text.as_bytes()).unwrap());
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_769_438_283);
+        assert_eq!(at("Date: Mon, 26 Jan 2026\n 15:38:03 +0100 (MEZ)"), Some(time));
+        assert_eq!(at("Date: yesterday"), None);
+        assert_eq!(at("Date: Mon, 1 Jan 1900 00:00:00 +0000"), None);
+        assert_eq!(at("From: x"), None);
     }
 }

@@ -1,10 +1,14 @@
 //! The verdict's vocabulary: what was found in a message, layer by layer.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use crate::algorithm::{ContentCipher, DigestAlgorithm};
 use crate::sign::Form;
 use crate::verify::{Outcome, Verified};
+
+/// By how much Date and signing time may differ: writing, signing and sending are one act.
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// One layer around a message's content.
 #[derive(Clone, Debug)]
@@ -52,6 +56,15 @@ impl SignedLayer {
             !verified.signers.is_empty()
                 && verified.signers.iter().all(|signer| signer.outcome == Outcome::Good)
         })
+    }
+
+    /// Whether a signer says to have signed at another time than `date`.
+    pub(super) fn is_away_from(&self, date: SystemTime) -> bool {
+        let away = |time: SystemTime| {
+            date.duration_since(time).or_else(|_| time.duration_since(date)).is_ok_and(|away| away > HOUR)
+        };
+        let signers = self.verified.iter().flat_map(|verified| &verified.signers);
+        signers.filter_map(|signer| signer.signing_time).any(away)
     }
 
     /// Whether one of its digests is broken or about to be (RFC 8551 section 2.1).
@@ -134,6 +147,9 @@ pub enum Concern {
     Garbled,
     /// A digest or cipher that is not safe any more.
     WeakAlgorithm,
+    /// The message's Date is more than an hour away from the time when the signer says to have signed: an old
+    /// signature may have been sent again.
+    DateMismatch,
     /// The protected From is another than the outer one.
     FromMismatch,
     /// The protected Subject is another than the outer one, and the sender did not mean it to be.
@@ -155,6 +171,7 @@ impl fmt::Display for Concern {
             Self::Malleable => "malleable",
             Self::Garbled => "garbled",
             Self::WeakAlgorithm => "weak-algorithm",
+            Self::DateMismatch => "date-mismatch",
             Self::FromMismatch => "from-mismatch",
             Self::SubjectMismatch => "subject-mismatch",
         })

@@ -32,7 +32,7 @@ use crate::cms::outline::{Outline, outline};
 use crate::crypto::hash::Hashers;
 use crate::decrypt::{self, Sealed};
 use crate::error::{Error, Result};
-use crate::mime::address::{names_several_senders, senders_in};
+use crate::mime::address::{date, names_several_senders, senders_in};
 use crate::mime::head::Head;
 use crate::mime::kind::{Kind, Transfer};
 use crate::mime::message::Message;
@@ -371,6 +371,12 @@ impl Reading {
         let inner = head.filter(|_| !self.peels.is_empty());
         concerns.extend(inner.map(|inner| protected::mismatches(&outer, inner)).unwrap_or_default());
         let layers = std::mem::take(&mut self.layers);
+        let date = date(&outer);
+        let dated = |layer: &Layer| match (layer, date) {
+            (Layer::Signed(layer), Some(date)) => layer.is_away_from(date),
+            _ => false,
+        };
+        concerns.extend(layers.iter().any(dated).then_some(Concern::DateMismatch));
         let (protection, signatures) = whole::judge(&layers, seen.garbled, &mut concerns);
         self.report = Some(Report {
             layers,
