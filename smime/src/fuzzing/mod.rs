@@ -29,20 +29,21 @@ use crate::mime::kind::Kind;
 use crate::mime::message::Message;
 use crate::mime::multipart::split;
 use crate::mime::quoted_printable::QuotedPrintable;
-use crate::{decrypt, inspect, verify};
-use slow::Slow;
+use crate::{decrypt, inspect, read, verify};
+use slow::{Slow, SlowSource};
 
 /// Takes any bytes; panics if an invariant breaks.
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("ber", ber),
     ("signed", signed),
     ("enveloped", enveloped),
     ("head", head),
     ("mime", mime),
     ("message", message),
+    ("read", read),
 ];
 
 /// Recipients whose keys are tried.
@@ -119,7 +120,7 @@ pub fn head(data: &[u8]) {
     let Ok(head) = whole else { return };
     let _ = Kind::of(&head);
     for address in senders(&head) {
-        assert!(!address.contains(['\r', '\n']), "an address of two lines");
+        assert!(!address.contains(char::is_control), "an address of two lines");
     }
     for field in head.fields() {
         assert!(!field.value().contains(['\r', '\n']), "a value that was not unfolded");
@@ -176,6 +177,38 @@ pub fn message(data: &[u8]) {
             _ => panic_on("the verdict depends on who wants the content"),
         }
         decrypt_in_vain(data, container);
+    }
+}
+
+/// Reading all layers, and the verdict on them. No private key is there, so what is encrypted stays so.
+pub fn read(data: &[u8]) {
+    let report = |step| {
+        let mut source = SlowSource(data, step);
+        let mut reading = read::Reading::new(Vec::new());
+        while reading.advance(&mut source)? == read::Next::Sealed {
+            let refused = reading.unlock(0, Zeroizing::new(vec![7; 32]), &mut source);
+            if refused.is_err() {
+                return Err(Error::Decryption);
+            }
+        }
+        let report = reading.report().cloned().ok_or(Error::Decryption)?;
+        let mut content = Vec::new();
+        assert_eq!(reading.write(&mut source, &mut content).ok(), Some(report.length), "it changed under us");
+        assert_eq!(content.len() as u64, report.length);
+        Ok::<_, Error>((report, content))
+    };
+    let (whole, piecewise) = (report(data.len().max(1)), report(13));
+    assert_eq!(whole.is_ok(), piecewise.is_ok(), "{whole:?} {piecewise:?}");
+    let (Ok((report, content)), Ok((again, same))) = (whole, piecewise) else { return };
+    assert_eq!(content, same);
+    assert_eq!(format!("{report:?}"), format!("{again:?}"), "the verdict depends on how the message arrives");
+    let good = |number: &usize| match &report.layers[*number] {
+        read::Layer::Signed(layer) => layer.is_good(),
+        _ => false,
+    };
+    if report.protection.is_signed() {
+        assert!(report.signatures.iter().any(good), "signed, and nobody signed it");
+        assert!(!report.parts.iter().any(|part| part.path.is_empty()), "the whole is a part");
     }
 }
 

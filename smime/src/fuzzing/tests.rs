@@ -56,6 +56,11 @@ fn message_corpus() {
 }
 
 #[test]
+fn read_corpus() {
+    run("read");
+}
+
+#[test]
 fn every_target_has_a_corpus_and_a_fuzzer() {
     for (name, _) in TARGETS {
         assert!(!files(&fuzz().join("corpus").join(name)).is_empty(), "{name} has no corpus");

@@ -59,10 +59,13 @@ fn listed(addresses: &Address<'_>) -> Vec<String> {
     addresses.iter().filter_map(|one| one.address()).filter_map(normal).collect()
 }
 
-/// `None` for what is no address.
+/// `None` for what is no address. One with control characters in it counts, but equals none that is.
 fn normal(address: &str) -> Option<String> {
     let (local, domain) = address.trim().rsplit_once('@')?;
-    (!local.is_empty() && !domain.is_empty()).then(|| format!("{local}@{}", domain.to_ascii_lowercase()))
+    if local.is_empty() || domain.is_empty() {
+        return None;
+    }
+    Some(format!("{local}@{}", domain.to_ascii_lowercase()).replace(char::is_control, "\u{fffd}"))
 }
 
 #[cfg(test)]
@@ -87,5 +90,13 @@ mod tests {
         assert_eq!(at("Date: yesterday"), None);
         assert_eq!(at("Date: Mon, 1 Jan 1900 00:00:00 +0000"), None);
         assert_eq!(at("From: x"), None);
+    }
+
+    /// Found by fuzzing: an address of two lines.
+    #[test]
+    fn an_address_has_no_control_characters() {
+        let head = Head::read(&mut &b"From: \"a\rb\"@c.d, <e\x1b@f>"[..]).unwrap();
+        let found = senders(&head);
+        assert!(!found.is_empty() && !found.concat().contains(char::is_control), "{found:?}");
     }
 }
