@@ -187,7 +187,9 @@ mod tests {
     /// Found by fuzzing: bytes in front of a fault came, or did not, as the text was cut.
     #[test]
     fn what_stands_in_front_of_a_fault_comes_first() {
-        for text in ["YWJjYWJj", "YWJjYWJjZA=", "YWJjYWJjYW_j", "YWJj\nYWJjYW=j", "YWJj YWJj-", "YWJjYWJj=Zg="] {
+        for text in
+            ["YWJjYWJj", "YWJjYWJjZA=", "YWJjYWJjYW_j", "YWJj\nYWJjYW=j", "YWJj YWJj-", "YWJjYWJj=Zg="]
+        {
             for step in [1, 3, 1000] {
                 let mut out = Vec::new();
                 let _ = Base64Reader::new(Slow(text.as_bytes(), step)).read_to_end(&mut out);
