@@ -107,6 +107,8 @@ pub enum SignScheme {
     RsaPss = 2,
     /// ECDSA; the answer is a DER `Ecdsa-Sig-Value` (RFC 5753 section 2.1.1).
     Ecdsa = 3,
+    /// Ed25519 (RFC 8419): what is handed over for signing is the message itself, not a digest of it.
+    Ed25519 = 4,
 }
 
 /// A digest algorithm on the link.
@@ -313,7 +315,8 @@ pub trait Keeper {
     /// Unknown grants are no error: the last use may just have ended it.
     async fn revoke(&self, grant: GrantId) -> zbus::Result<()>;
 
-    /// Signs `digest` with the granted key. Returns the signature as CMS wants it.
+    /// Signs `digest` with the granted key ([`SignScheme::Ed25519`]: the whole message). Returns the signature as
+    /// CMS wants it.
     async fn sign(
         &self,
         grant: GrantId,
@@ -332,7 +335,8 @@ pub trait Keeper {
     ) -> zbus::Result<()>;
 
     /// ECDH (SP 800-56A, no KDF, no cofactor) of the granted key with the uncompressed point
-    /// `peer_point` (SEC 1 section 2.3.3); writes the shared x-coordinate to `secret`.
+    /// `peer_point` (SEC 1 section 2.3.3), or X25519 with the 32 bytes `peer_point` (RFC 7748); writes the shared
+    /// x-coordinate to `secret`.
     async fn derive(
         &self,
         grant: GrantId,

@@ -1,5 +1,7 @@
 //! Algorithms by name, as options and verdicts speak of them.
 
+use std::fmt;
+
 /// A digest algorithm (RFC 5754, RFC 9688). MD5 and SHA-1 are read, never written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -52,6 +54,16 @@ pub enum Weakness {
     ShortRsa(u32),
     /// DSA, whose keys have 1024 bits in mail.
     Dsa,
+}
+
+impl fmt::Display for Weakness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(digest) => f.write_str(digest.name()),
+            Self::ShortRsa(bits) => write!(f, "RSA with {bits} bits"),
+            Self::Dsa => f.write_str("DSA"),
+        }
+    }
 }
 
 /// A content-encryption algorithm.
@@ -150,6 +162,22 @@ impl DigestAlgorithm {
             Self::Sha3_256 => "SHA3-256",
             Self::Sha3_384 => "SHA3-384",
             Self::Sha3_512 => "SHA3-512",
+        }
+    }
+
+    /// Its name as options and results have it.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Md5 => "md5",
+            Self::Sha1 => "sha1",
+            Self::Sha224 => "sha224",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+            Self::Sha3_224 => "sha3-224",
+            Self::Sha3_256 => "sha3-256",
+            Self::Sha3_384 => "sha3-384",
+            Self::Sha3_512 => "sha3-512",
         }
     }
 

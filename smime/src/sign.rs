@@ -98,6 +98,19 @@ pub struct Prepared {
     request: Request,
 }
 
+/// The scheme that fits the key of `certificate` (DER); an RSA key takes RSASSA-PSS too.
+///
+/// # Errors
+/// [`Error::Certificate`] if it cannot be read, or its key makes no signatures that we write.
+pub fn scheme_for(certificate: &[u8]) -> Result<SignatureScheme> {
+    use SignatureScheme::{Ecdsa, Ed25519, RsaPkcs1, RsaPss};
+    let fits = |scheme: &SignatureScheme| signed_write::check_certificate(certificate, *scheme).is_ok();
+    match [RsaPkcs1, RsaPss, Ecdsa, Ed25519].into_iter().find(fits) {
+        Some(scheme) => Ok(scheme),
+        None => Err(certificate::given(certificate, 1)?.refused("its key makes no signatures")),
+    }
+}
+
 /// The addresses that a mail's `From` and `Sender` headers name, domains in lower case; none for a bare
 /// MIME entity. Reads the head only.
 ///

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Serialize, Serializer};
 use serde_bytes::ByteBuf;
 use wafer_client::names::IDENTITY_PATH_PREFIX;
-use wafer_smime::algorithm::{ContentCipher, DigestAlgorithm, SignatureScheme};
+use wafer_smime::algorithm::{ContentCipher, DigestAlgorithm, SignatureScheme, Weakness};
 use zbus::as_variant::Serialize as AsVariant;
 use zbus::{ObjectPath, OwnedObjectPath, Signature, Type};
 
@@ -90,12 +90,16 @@ pub(super) fn path(prefix: &str, id: &str) -> OwnedObjectPath {
 
 /// A digest's name.
 pub(super) fn digest(digest: DigestAlgorithm) -> &'static str {
-    match digest {
-        DigestAlgorithm::Sha1 => "sha1",
-        DigestAlgorithm::Sha256 => "sha256",
-        DigestAlgorithm::Sha384 => "sha384",
-        DigestAlgorithm::Sha512 => "sha512",
-        _ => "other",
+    digest.id()
+}
+
+/// What is weak about a signature, in one word.
+pub(super) fn weakness(weakness: &Weakness) -> String {
+    match weakness {
+        Weakness::Digest(digest) => digest.id().to_owned(),
+        Weakness::ShortRsa(bits) => format!("rsa-{bits}"),
+        Weakness::Dsa => "dsa".to_owned(),
+        _ => "other".to_owned(),
     }
 }
 
@@ -106,19 +110,12 @@ pub(super) fn scheme(scheme: SignatureScheme) -> &'static str {
         SignatureScheme::RsaPss => "rsa-pss",
         SignatureScheme::Ecdsa => "ecdsa",
         SignatureScheme::Ed25519 => "ed25519",
+        SignatureScheme::Dsa => "dsa",
         _ => "other",
     }
 }
 
 /// A cipher's name.
 pub(super) fn cipher(cipher: ContentCipher) -> &'static str {
-    match cipher {
-        ContentCipher::Aes128Cbc => "aes128-cbc",
-        ContentCipher::Aes192Cbc => "aes192-cbc",
-        ContentCipher::Aes256Cbc => "aes256-cbc",
-        ContentCipher::Aes128Gcm => "aes128-gcm",
-        ContentCipher::Aes192Gcm => "aes192-gcm",
-        ContentCipher::Aes256Gcm => "aes256-gcm",
-        _ => "other",
-    }
+    cipher.name()
 }

@@ -9,7 +9,7 @@ use zbus::message::Header;
 use super::answer::Answer;
 use super::door::Door;
 use super::mail::RawOptions;
-use super::options::Options;
+use super::options::{ENCRYPT, Options, SIGN};
 use super::stream::MessageArgument;
 use super::work;
 
@@ -30,7 +30,7 @@ impl Cms {
         output: MessageArgument,
         options: RawOptions,
     ) -> Result<Answer, WaferError> {
-        let mut options = Options::new(options, &["identity", "from", "form", "digest", "armor"])?;
+        let mut options = Options::new(options, &[&SIGN[..], &["armor"]].concat())?;
         let container = Container::Cms(options.armor()?);
         work::sign(&self.0, &header, connection, container, input, output, options).await
     }
@@ -44,8 +44,7 @@ impl Cms {
         output: MessageArgument,
         options: RawOptions,
     ) -> Result<Answer, WaferError> {
-        let known = ["recipients", "recipient-certificates", "content-cipher", "armor"];
-        let mut options = Options::new(options, &known)?;
+        let mut options = Options::new(options, &[&ENCRYPT[..], &["armor"]].concat())?;
         let container = Container::Cms(options.armor()?);
         work::encrypt(&self.0, &header, connection, container, input, output, options).await
     }

@@ -11,7 +11,7 @@ use zbus::{Connection, OwnedVariant};
 
 use super::answer::Answer;
 use super::door::Door;
-use super::options::{Options, features};
+use super::options::{ENCRYPT, Options, SIGN, features};
 use super::stream::MessageArgument;
 use super::{reading, work};
 
@@ -32,7 +32,7 @@ impl Mail {
         output: MessageArgument,
         options: RawOptions,
     ) -> Result<Answer, WaferError> {
-        let options = Options::new(options, &["identity", "from", "form", "digest"])?;
+        let options = Options::new(options, &SIGN)?;
         work::sign(&self.0, &header, connection, Container::Mail, input, output, options).await
     }
 
@@ -45,7 +45,7 @@ impl Mail {
         output: MessageArgument,
         options: RawOptions,
     ) -> Result<Answer, WaferError> {
-        let options = Options::new(options, &["recipients", "recipient-certificates", "content-cipher"])?;
+        let options = Options::new(options, &ENCRYPT)?;
         work::encrypt(&self.0, &header, connection, Container::Mail, input, output, options).await
     }
 

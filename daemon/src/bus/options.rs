@@ -6,8 +6,10 @@ use std::time::Duration;
 use wafer_client::WaferError;
 use wafer_client::keeper::PromptPlace;
 use wafer_client::names::IDENTITY_PATH_PREFIX;
-use wafer_smime::algorithm::{Armor, ContentCipher, DigestAlgorithm};
-use wafer_smime::sign::Form;
+use wafer_smime::algorithm::{
+    Armor, CertificateIdentifier, ContentCipher, DigestAlgorithm, KeyTransport, SignatureScheme,
+};
+use wafer_smime::sign::{Form, Include};
 use zbus::{ObjectPath, OwnedVariant, Variant};
 
 use super::stream::MessageArgument;
@@ -16,18 +18,35 @@ use crate::text;
 /// Options that every call understands.
 const COMMON: &[&str] =
     &["interactive", "deadline-ms", "cancellation-id", "display", "wayland-display", "tty", "term", "lang"];
+/// What `Sign` takes, of mail and of CMS.
+pub(super) const SIGN: [&str; 7] = [
+    "identity",
+    "from",
+    "form",
+    "digest",
+    "signature-scheme",
+    "certificate-identifier",
+    "include-certificates",
+];
+/// What `Encrypt` takes, of mail and of CMS.
+pub(super) const ENCRYPT: [&str; 5] =
+    ["recipients", "recipient-certificates", "content-cipher", "key-transport", "certificate-identifier"];
 /// Options of single calls.
 const OTHERS: &[&str] = &[
     "armor",
+    "certificate-identifier",
     "certificates",
     "content-cipher",
     "digest",
     "form",
     "from",
     "identity",
+    "include-certificates",
+    "key-transport",
     "output",
     "recipient-certificates",
     "recipients",
+    "signature-scheme",
 ];
 /// The longest text option, in bytes.
 const TEXT_MAX: usize = 4096;
@@ -149,6 +168,41 @@ impl Options {
         self.named("digest", &names).map(|digest| digest.unwrap_or(DigestAlgorithm::Sha256))
     }
 
+    /// The scheme of an RSA signature, if chosen.
+    pub(super) fn signature_scheme(&mut self) -> Result<Option<SignatureScheme>, WaferError> {
+        let names = [("rsa-pkcs1", SignatureScheme::RsaPkcs1), ("rsa-pss", SignatureScheme::RsaPss)];
+        self.named("signature-scheme", &names)
+    }
+
+    /// How certificates are named in the message.
+    pub(super) fn certificate_identifier(&mut self) -> Result<CertificateIdentifier, WaferError> {
+        let names = [
+            ("issuer-serial", CertificateIdentifier::IssuerAndSerial),
+            ("key-identifier", CertificateIdentifier::KeyIdentifier),
+        ];
+        self.named("certificate-identifier", &names).map(|how| how.unwrap_or_default())
+    }
+
+    /// Which certificates go along with a signature.
+    pub(super) fn include_certificates(&mut self) -> Result<Include, WaferError> {
+        let names = [
+            ("all", Include::All),
+            ("without-root", Include::WithoutRoot),
+            ("signer", Include::Signer),
+            ("none", Include::Nothing),
+        ];
+        self.named("include-certificates", &names).map(|which| which.unwrap_or_default())
+    }
+
+    /// How the content key goes to RSA keys.
+    pub(super) fn key_transport(&mut self) -> Result<KeyTransport, WaferError> {
+        let names = [
+            ("rsa-pkcs1", KeyTransport::RsaPkcs1),
+            ("rsa-oaep", KeyTransport::RsaOaep(DigestAlgorithm::Sha256)),
+        ];
+        self.named("key-transport", &names).map(|how| how.unwrap_or_default())
+    }
+
     /// The cipher of the content.
     pub(super) fn content_cipher(&mut self) -> Result<ContentCipher, WaferError> {
         let names = [
@@ -233,6 +287,10 @@ mod tests {
         assert_eq!(error.details["argument"].downcast_ref::<&str>().unwrap(), "deadline-ms");
         let mut wrong = Options::new(options(vec![("digest", "md5".into())]), &["digest"]).unwrap();
         assert!(wrong.digest().unwrap_err().message.contains("sha256"));
+        let given = options(vec![("key-transport", "rsa".into()), ("include-certificates", "root".into())]);
+        let mut wrong = Options::new(given, OTHERS).unwrap();
+        assert!(wrong.key_transport().unwrap_err().message.contains("rsa-oaep"));
+        assert!(wrong.include_certificates().unwrap_err().message.contains("without-root"));
     }
 
     #[test]
@@ -245,10 +303,16 @@ mod tests {
             ("identity", path.into()),
             ("recipients", vec!["a@b.example".to_owned()].into()),
             ("certificates", vec![vec![1_u8, 2]].into()),
+            ("signature-scheme", "rsa-pss".into()),
+            ("certificate-identifier", "key-identifier".into()),
         ]);
         let mut given = Options::new(given, OTHERS).unwrap();
         assert_eq!(given.identity().unwrap().unwrap(), "00ff");
         assert_eq!(given.recipients().unwrap(), ["a@b.example"]);
         assert_eq!(given.certificates("certificates").unwrap(), [[1, 2]]);
+        assert_eq!(given.signature_scheme().unwrap(), Some(SignatureScheme::RsaPss));
+        assert_eq!(given.certificate_identifier().unwrap(), CertificateIdentifier::KeyIdentifier);
+        assert_eq!(given.key_transport().unwrap(), KeyTransport::RsaPkcs1);
+        assert_eq!(given.include_certificates().unwrap(), Include::All);
     }
 }

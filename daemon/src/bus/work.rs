@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_bytes::ByteBuf;
 use wafer_client::WaferError;
 use wafer_smime::algorithm::Container;
+use wafer_smime::encrypt::Style;
 use wafer_smime::inspect::Layer;
 use wafer_smime::verify::Signer;
 use zbus::Connection;
@@ -33,6 +34,9 @@ pub(super) async fn sign(
         digest: options.digest()?,
         identity: options.identity()?,
         from: options.text("from")?,
+        scheme: options.signature_scheme()?,
+        identifier: options.certificate_identifier()?,
+        include: options.include_certificates()?,
     };
     let input = stream::input("input", input, Contents::Plaintext, &visit.call)?;
     let output = stream::output("output", output, &[input.identity], &visit.call)?;
@@ -62,6 +66,10 @@ pub(super) async fn encrypt(
         cipher: options.content_cipher()?,
         recipients: options.recipients()?,
         certificates: options.certificates("recipient-certificates")?,
+        style: Style {
+            key_transport: options.key_transport()?,
+            identifier: options.certificate_identifier()?,
+        },
     };
     let input = stream::input("input", input, Contents::OnePass, &visit.call)?;
     let output = stream::output("output", output, &[input.identity], &visit.call)?;
@@ -150,6 +158,7 @@ fn signer_answer(signer: &Signer, verdict: &SignerVerdict) -> Answer {
         ("outcome", verdict.outcome.into()),
         ("trusted", Value::Flag(verdict.trusted)),
         ("reason", Value::Text(verdict.reason.clone())),
+        ("weaknesses", Value::Texts(signer.weaknesses.iter().map(answer::weakness).collect())),
         ("subject", Value::Text(verdict.subject.clone())),
         ("addresses", Value::Texts(verdict.addresses.clone())),
         ("address-matches", Value::Flag(verdict.address_matches)),

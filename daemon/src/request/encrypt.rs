@@ -22,6 +22,8 @@ pub struct Order {
     pub recipients: Vec<String>,
     /// Certificates, DER.
     pub certificates: Vec<Vec<u8>>,
+    /// How RSA keys get the content key, and how certificates are named.
+    pub style: Style,
 }
 
 /// What was done.
@@ -55,7 +57,7 @@ pub async fn encrypt(
     let mut seen = std::collections::HashSet::new();
     recipients.retain(|certificate| seen.insert(certificate.clone()));
     let (cipher, count) = (order.cipher, recipients.len());
-    let options = Options { container: order.container, cipher, recipients, style: Style::default() };
+    let options = Options { container: order.container, cipher, recipients, style: order.style };
     call.engine(move || {
         deliver(&mut *sink, |out| seal(&mut *supply, &options, out))?;
         supply.finish();

@@ -73,6 +73,6 @@ fn digest_on_the_link(digest: DigestAlgorithm) -> std::result::Result<Digest, Wa
         DigestAlgorithm::Sha256 => Digest::Sha256,
         DigestAlgorithm::Sha384 => Digest::Sha384,
         DigestAlgorithm::Sha512 => Digest::Sha512,
-        _ => return Err(text::internal("no such digest")),
+        other => return Err(text::unsupported_algorithm(other.name())),
     })
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use wafer_client::keeper::{Digest, KeyKind, Operation, SignScheme};
+use wafer_client::keeper::{Digest, Operation, SignScheme};
 use wafer_client::{ErrorKind, WaferError};
-use wafer_smime::algorithm::{Container, DigestAlgorithm, SignatureScheme};
-use wafer_smime::sign::{Form, Options, Request, Style, prepare, senders};
+use wafer_smime::algorithm::{CertificateIdentifier, Container, DigestAlgorithm, SignatureScheme};
+use wafer_smime::sign::{Form, Include, Options, Request, Style, prepare, scheme_for, senders};
 
-use super::{Call, Rooms, Sink, Supply, deliver};
+use super::{Call, Rooms, Sink, Supply, deliver, failure};
 use crate::identity::Identity;
 use crate::keepers::Keepers;
 use crate::policy;
@@ -27,6 +27,12 @@ pub struct Order {
     pub identity: Option<String>,
     /// The signer's address, if chosen.
     pub from: Option<String>,
+    /// Scheme, if chosen; else the one that everybody reads.
+    pub scheme: Option<SignatureScheme>,
+    /// How the signer's certificate is named.
+    pub identifier: CertificateIdentifier,
+    /// Which certificates go along.
+    pub include: Include,
 }
 
 /// What was done.
@@ -61,8 +67,8 @@ pub async fn sign(
         }
         chosen => chosen?,
     };
-    let options = options(rooms, &identity, &order);
-    let scheme = options.scheme;
+    let options = options(rooms, &identity, &order)?;
+    let (scheme, digest) = (options.scheme, options.digest);
     let (prepared, mut supply) = call
         .engine(move || Ok((prepare(&mut *supply, &options)?, supply)))
         .await
@@ -70,15 +76,15 @@ pub async fn sign(
     call.seat.give_back();
     let grant = policy::grant(&admission, &identity.key, 1);
     let key = rooms.keepers.open(grant, call).await?;
-    let (asked, algorithm, digest) = on_the_link(prepared.request())?;
-    let signature = key.sign(asked, algorithm, digest).await?;
+    let (asked, algorithm, bytes) = on_the_link(prepared.request())?;
+    let signature = key.sign(asked, algorithm, bytes).await?;
     call.engine(move || {
         deliver(&mut *sink, |out| prepared.write(&signature, &mut *supply, out))?;
         supply.finish();
         Ok(())
     })
     .await?;
-    Ok(Signed { identity: identity.id.clone(), digest: order.digest, scheme })
+    Ok(Signed { identity: identity.id.clone(), digest, scheme })
 }
 
 /// The addresses that may sign: the one that `order` chose, else those of the mail itself.
@@ -132,20 +138,41 @@ fn choose(keepers: &Keepers, order: &Order, senders: &[String]) -> Result<Arc<Id
     }
 }
 
-fn options(rooms: &Rooms, identity: &Identity, order: &Order) -> Options {
-    Options {
+fn options(rooms: &Rooms, identity: &Identity, order: &Order) -> Result<Options, WaferError> {
+    let certificate = &identity.certificate.der;
+    let fitting =
+        scheme_for(certificate).map_err(|error| own_certificate(failure::of_engine(&error), identity))?;
+    let scheme = order.scheme.unwrap_or(fitting);
+    let mut chain = rooms.keepers.chain(identity);
+    let encryption_certificate = answers_go_to(&rooms.keepers, identity);
+    chain.extend(encryption_certificate.clone());
+    Ok(Options {
         container: order.container,
         form: order.form,
-        digest: order.digest,
-        scheme: match identity.kind {
-            KeyKind::Rsa => SignatureScheme::RsaPkcs1,
-            KeyKind::Ec => SignatureScheme::Ecdsa,
-        },
-        certificate: identity.certificate.der.clone(),
-        chain: rooms.keepers.chain(identity),
+        // Ed25519 goes with SHA-512 only (RFC 8419 section 3.1).
+        digest: if scheme == SignatureScheme::Ed25519 { DigestAlgorithm::Sha512 } else { order.digest },
+        scheme,
+        certificate: certificate.clone(),
+        chain,
         signing_time: SystemTime::now(),
-        style: Style::default(),
-    }
+        style: Style { identifier: order.identifier, include: order.include, encryption_certificate },
+    })
+}
+
+/// The person's certificate for encryption, if the one that signs is not for it: cards have one key for each. It is
+/// on the same token, for one of the same addresses, and of several the newest that is valid.
+fn answers_go_to(keepers: &Keepers, signs: &Identity) -> Option<Vec<u8>> {
+    let now = SystemTime::now();
+    let fits = |known: &&Arc<Identity>| {
+        let certificate = &known.certificate;
+        known.token == signs.token
+            && certificate.usage.encrypt
+            && certificate.is_valid_at(now)
+            && signs.certificate.addresses.iter().any(|address| certificate.has_address(address))
+    };
+    let identities = keepers.known_identities();
+    let newest = identities.iter().filter(fits).max_by_key(|known| known.certificate.not_before);
+    newest.filter(|_| !signs.certificate.usage.encrypt).map(|known| known.certificate.der.clone())
 }
 
 /// The engine's request in the words of the keeper link.
@@ -154,9 +181,11 @@ fn on_the_link(request: &Request) -> Result<(SignScheme, Digest, &[u8]), WaferEr
         SignatureScheme::RsaPkcs1 => SignScheme::RsaPkcs1,
         SignatureScheme::RsaPss => SignScheme::RsaPss,
         SignatureScheme::Ecdsa => SignScheme::Ecdsa,
+        SignatureScheme::Ed25519 => SignScheme::Ed25519,
         _ => return Err(text::internal("no such signature scheme")),
     };
-    Ok((scheme, super::digest_on_the_link(request.digest_algorithm)?, &request.digest))
+    let bytes = if scheme == SignScheme::Ed25519 { &request.message } else { &request.digest };
+    Ok((scheme, super::digest_on_the_link(request.digest_algorithm)?, bytes))
 }
 
 /// The engine speaks of "a certificate"; here it is the person's own.

@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose,
     NameConstraints, SanType, date_time_ymd,
 };
-use wafer_smime::algorithm::{DigestAlgorithm, SignatureScheme};
+use wafer_smime::algorithm::{DigestAlgorithm, SignatureScheme, Weakness};
 use wafer_smime::verify::{Outcome, Signer, Verified};
 
 use super::testing::{Authority, self_signed, year};
@@ -228,6 +228,20 @@ fn verified(certificate: Option<Vec<u8>>, outcome: Outcome) -> Verified {
 
 fn senders(address: &str) -> Vec<String> {
     vec![address.to_owned()]
+}
+
+#[test]
+fn a_weak_signature_is_a_warning_and_says_why() {
+    let root = Authority::root("Root");
+    let roots = Roots::new(&[&root.der]);
+    let mut good = verified(Some(root.person("a@example.org")), Outcome::Good);
+    good.signers[0].weaknesses = vec![Weakness::Digest(DigestAlgorithm::Sha1), Weakness::ShortRsa(1024)];
+    let verdict = judge(&good, Some(&senders("a@example.org")), &roots.validator, year(2031));
+    assert_eq!(verdict.status, Status::ValidWithWarnings);
+    assert!(verdict.sentence.contains("SHA-1 and RSA with 1024 bits"), "{}", verdict.sentence);
+    good.signers[0].outcome = Outcome::BadSignature;
+    let verdict = judge(&good, Some(&senders("a@example.org")), &roots.validator, year(2031));
+    assert_eq!(verdict.status, Status::Invalid);
 }
 
 #[test]

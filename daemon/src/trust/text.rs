@@ -1,5 +1,6 @@
 //! The sentences about trust that a person reads.
 
+use wafer_smime::algorithm::Weakness;
 use wafer_smime::verify::Outcome;
 
 use super::Reason;
@@ -30,6 +31,15 @@ pub(super) fn untrusted(fault: &Fault) -> String {
 /// A good signature of a trusted signer who is a sender.
 pub(super) fn good(name: &str) -> String {
     format!("The message was signed by <{name}> and has not been changed.")
+}
+
+/// A good signature, made in a way that can be forged today.
+pub(super) fn weak(name: &str, weaknesses: &[Weakness]) -> String {
+    let ways: Vec<String> = weaknesses.iter().map(Weakness::to_string).collect();
+    format!(
+        "The message has a signature of <{name}>, but one that can be forged today: it uses {}.",
+        ways.join(" and ")
+    )
 }
 
 /// A good signature, but no signer's address is a sender's.

@@ -15,7 +15,8 @@ pub enum Status {
     /// `valid`: every signature is good, every signer trusted, and the sender is a signer.
     Valid,
     /// `valid-with-warnings`: every signature is good and every signer is or was trusted, but a person
-    /// should look: the sender's address is no signer's, or a certificate has expired since.
+    /// should look: the sender's address is no signer's, a certificate has expired since, or the signature uses
+    /// an algorithm or key that can be forged today.
     ValidWithWarnings,
     /// `invalid`: the message was altered, or a signature or certificate is wrong.
     Invalid,
@@ -111,6 +112,9 @@ fn judge_signer(
     let trust = signer.certificate.as_deref().map(|der| validator.validate(der, others, now));
     let name = facts.as_ref().map_or("", |facts| facts.display_name());
     let (status, sentence) = match (&signer.outcome, &trust) {
+        (Outcome::Good, Some(Trust::Trusted)) if !signer.weaknesses.is_empty() => {
+            (Status::ValidWithWarnings, text::weak(name, &signer.weaknesses))
+        }
         (Outcome::Good, Some(Trust::Trusted)) => (Status::Valid, text::good(name)),
         (Outcome::Good, Some(Trust::Untrusted { reason, sentence })) => {
             let was = || was_trusted(signer, others, validator, now);

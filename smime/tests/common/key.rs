@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use tempfile::NamedTempFile;
 use wafer_smime::algorithm::{DigestAlgorithm, SignatureScheme};
 use wafer_smime::{decrypt, sign};
 use zeroize::Zeroizing;
@@ -23,40 +24,45 @@ pub(crate) fn sign(dir: &Path, request: &sign::Request) -> Vec<u8> {
         SignatureScheme::Ed25519 => (&request.message, "-rawin".to_owned()),
         _ => (&request.digest, format!("-pkeyopt digest:{digest}")),
     };
-    fs::write(dir.join("to-sign"), input).unwrap();
-    openssl(dir, &words(&format!("pkeyutl -sign -inkey key.pem -in to-sign {how}")))
+    let input = file(dir, input);
+    openssl(dir, &words(&format!("pkeyutl -sign -inkey key.pem -in {} {how}", input.path().display())))
 }
 
 /// A content key, or a shared secret.
 pub(crate) fn unwrap(dir: &Path, request: &decrypt::Request) -> Zeroizing<Vec<u8>> {
-    let arguments = match request {
+    let (input, arguments) = match request {
         decrypt::Request::RsaPkcs1 { encrypted_key, .. } => {
-            fs::write(dir.join("wrapped"), encrypted_key).unwrap();
-            "-decrypt -in wrapped -pkeyopt rsa_padding_mode:pkcs1".to_owned()
+            (file(dir, encrypted_key), "-pkeyopt rsa_padding_mode:pkcs1 -decrypt -in".to_owned())
         }
         decrypt::Request::RsaOaep { encrypted_key, hash, mgf_hash, label, .. } => {
-            fs::write(dir.join("wrapped"), encrypted_key).unwrap();
             let label: String = label.iter().map(|octet| format!("{octet:02x}")).collect();
             let label = if label.is_empty() { label } else { format!("-pkeyopt rsa_oaep_label:{label}") };
-            format!(
-                "-decrypt -in wrapped -pkeyopt rsa_padding_mode:oaep {label} -pkeyopt rsa_oaep_md:{} \
-                 -pkeyopt rsa_mgf1_md:{}",
+            let how = format!(
+                "-pkeyopt rsa_padding_mode:oaep {label} -pkeyopt rsa_oaep_md:{} -pkeyopt rsa_mgf1_md:{} -decrypt -in",
                 digest_name(*hash),
                 digest_name(*mgf_hash)
-            )
+            );
+            (file(dir, encrypted_key), how)
         }
         decrypt::Request::Ecdh { peer_point } => {
-            fs::write(dir.join("peer.der"), public_key(peer_point)).unwrap();
-            "-derive -peerkey peer.der -peerform DER".to_owned()
+            (file(dir, &public_key(peer_point)), "-derive -peerform DER -peerkey".to_owned())
         }
     };
-    let output = run("openssl", dir, &words(&format!("pkeyutl -inkey key.pem {arguments}")));
+    let command = format!("pkeyutl -inkey key.pem {arguments} {}", input.path().display());
+    let output = run("openssl", dir, &words(&command));
     // RFC 3218: a wrong padding is answered with a key that does not fit, and so is all else that fails.
     Zeroizing::new(match (output.status.success(), request) {
         (true, _) => output.stdout,
         (false, decrypt::Request::RsaPkcs1 { key_length, .. }) => vec![0x5a; *key_length],
         (false, _) => Vec::new(),
     })
+}
+
+/// A file of its own: several tests may use one person.
+fn file(dir: &Path, bytes: &[u8]) -> NamedTempFile {
+    let file = NamedTempFile::new_in(dir).unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    file
 }
 
 fn digest_name(digest: DigestAlgorithm) -> String {

@@ -22,6 +22,9 @@ pub(super) fn sign(
     algorithm: Digest,
     digest: &[u8],
 ) -> Result<Vec<u8>, CardError> {
+    if scheme == SignScheme::Ed25519 {
+        return Err(CardError::Unsupported("ed25519".to_owned()));
+    }
     digest_info::check(algorithm, digest)?;
     match (scheme, key.kind) {
         (SignScheme::RsaPkcs1, KeyKind::Rsa) => {
