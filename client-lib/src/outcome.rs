@@ -182,7 +182,7 @@ impl Reading {
         })
     }
 
-    fn signer(mut self) -> Result<Signer, WaferError> {
+    pub(crate) fn signer(mut self) -> Result<Signer, WaferError> {
         Ok(Signer {
             outcome: self.need("outcome")?,
             trusted: self.need("trusted")?,
@@ -197,21 +197,22 @@ impl Reading {
         })
     }
 
-    fn path(&mut self, name: &str) -> Result<String, WaferError> {
+    pub(crate) fn path(&mut self, name: &str) -> Result<String, WaferError> {
         self.need::<ObjectPath<'static>>(name).map(|path| path.to_string())
     }
 
-    fn need<T: TryFrom<Variant<'static>>>(&mut self, name: &str) -> Result<T, WaferError> {
+    pub(crate) fn need<T: TryFrom<Variant<'static>>>(&mut self, name: &str) -> Result<T, WaferError> {
         self.take(name)?.ok_or_else(|| odd_answer(name))
     }
 
-    fn take<T: TryFrom<Variant<'static>>>(&mut self, name: &str) -> Result<Option<T>, WaferError> {
+    pub(crate) fn take<T: TryFrom<Variant<'static>>>(&mut self, name: &str) -> Result<Option<T>, WaferError> {
         let value = self.0.remove(name).map(|value: OwnedVariant| T::try_from(value.into()));
         value.transpose().map_err(|_| odd_answer(name))
     }
 }
 
-fn status(word: &str) -> Status {
+/// The word for a verdict.
+pub(crate) fn status(word: &str) -> Status {
     match word {
         "valid" => Status::Valid,
         "valid-with-warnings" => Status::ValidWithWarnings,
