@@ -140,6 +140,9 @@ fn layer(layer: &Layer) -> String {
 /// What a message is.
 pub(crate) fn inspected(inspected: &Inspected) -> String {
     let mut line = inspected.layer.clone();
+    for inside in inspected.layers.iter().skip(1) {
+        line = line + ", within it " + inside;
+    }
     if let Some(cipher) = &inspected.content_cipher {
         // Writing into a String cannot fail.
         let _ = write!(line, ", {cipher}, recipients: {}", inspected.recipients);

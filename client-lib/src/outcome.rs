@@ -118,6 +118,8 @@ pub struct Inspected {
     /// `plain`, `clear-signed`, `opaque-signed`, `certificates-only`, `enveloped`, `auth-enveloped`,
     /// `compressed`.
     pub layer: String,
+    /// All layers that can be seen without a key, from outside in; empty for a plain message.
+    pub layers: Vec<String>,
     /// Cipher of an encrypted layer.
     pub content_cipher: Option<String>,
     /// Recipients of an encrypted layer.
@@ -175,6 +177,7 @@ impl Reading {
         let identities: Vec<ObjectPath<'static>> = self.take("identities")?.unwrap_or_default();
         Ok(Inspected {
             layer: self.need("layer")?,
+            layers: self.take("layers")?.unwrap_or_default(),
             content_cipher: self.take::<String>("content-cipher")?.filter(|cipher| !cipher.is_empty()),
             recipients: self.take("recipients")?.unwrap_or_default(),
             identities: identities.iter().map(ToString::to_string).collect(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::algorithm::{ContentCipher, DigestAlgorithm};
+use crate::algorithm::ContentCipher;
 use crate::sign::Form;
 use crate::verify::{Outcome, Verified};
 
@@ -67,20 +67,17 @@ impl SignedLayer {
         signers.filter_map(|signer| signer.signing_time).any(away)
     }
 
-    /// Whether one of its digests is broken or about to be (RFC 8551 section 2.1).
+    /// Whether one of its signatures has a weakness.
     pub(super) fn is_weak(&self) -> bool {
-        let strong = |digest| {
-            matches!(digest, DigestAlgorithm::Sha256 | DigestAlgorithm::Sha384 | DigestAlgorithm::Sha512)
-        };
-        let signers = self.verified.iter().flat_map(|verified| &verified.signers);
-        signers.filter_map(|signer| signer.digest).any(|digest| !strong(digest))
+        let mut signers = self.verified.iter().flat_map(|verified| &verified.signers);
+        signers.any(|signer| !signer.weaknesses.is_empty())
     }
 }
 
 impl EncryptedLayer {
-    /// Whether its cipher is one of RFC 8551's own (section 2.7).
+    /// Whether its cipher protects badly or no longer.
     pub(super) fn is_weak(&self) -> bool {
-        !self.cipher.name().starts_with("aes")
+        self.cipher.is_weak()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use wafer_smime::algorithm::{DigestAlgorithm, SignatureScheme};
 use wafer_smime::{decrypt, sign};
@@ -23,31 +24,30 @@ pub(crate) fn sign(dir: &Path, request: &sign::Request) -> Vec<u8> {
         SignatureScheme::Ed25519 => (&request.message, "-rawin".to_owned()),
         _ => (&request.digest, format!("-pkeyopt digest:{digest}")),
     };
-    fs::write(dir.join("to-sign"), input).unwrap();
-    openssl(dir, &words(&format!("pkeyutl -sign -inkey key.pem -in to-sign {how}")))
+    let input = scratch(dir, input);
+    openssl(dir, &words(&format!("pkeyutl -sign -inkey key.pem -in {input} {how}")))
 }
 
 /// A content key, or a shared secret.
 pub(crate) fn unwrap(dir: &Path, request: &decrypt::Request) -> Zeroizing<Vec<u8>> {
     let arguments = match request {
         decrypt::Request::RsaPkcs1 { encrypted_key, .. } => {
-            fs::write(dir.join("wrapped"), encrypted_key).unwrap();
-            "-decrypt -in wrapped -pkeyopt rsa_padding_mode:pkcs1".to_owned()
+            let input = scratch(dir, encrypted_key);
+            format!("-decrypt -in {input} -pkeyopt rsa_padding_mode:pkcs1")
         }
         decrypt::Request::RsaOaep { encrypted_key, hash, mgf_hash, label, .. } => {
-            fs::write(dir.join("wrapped"), encrypted_key).unwrap();
+            let input = scratch(dir, encrypted_key);
             let label: String = label.iter().map(|octet| format!("{octet:02x}")).collect();
             let label = if label.is_empty() { label } else { format!("-pkeyopt rsa_oaep_label:{label}") };
             format!(
-                "-decrypt -in wrapped -pkeyopt rsa_padding_mode:oaep {label} -pkeyopt rsa_oaep_md:{} \
+                "-decrypt -in {input} -pkeyopt rsa_padding_mode:oaep {label} -pkeyopt rsa_oaep_md:{} \
                  -pkeyopt rsa_mgf1_md:{}",
                 digest_name(*hash),
                 digest_name(*mgf_hash)
             )
         }
         decrypt::Request::Ecdh { peer_point } => {
-            fs::write(dir.join("peer.der"), public_key(peer_point)).unwrap();
-            "-derive -peerkey peer.der -peerform DER".to_owned()
+            format!("-derive -peerkey {} -peerform DER", scratch(dir, &public_key(peer_point)))
         }
     };
     let output = run("openssl", dir, &words(&format!("pkeyutl -inkey key.pem {arguments}")));
@@ -57,6 +57,14 @@ pub(crate) fn unwrap(dir: &Path, request: &decrypt::Request) -> Zeroizing<Vec<u8
         (false, decrypt::Request::RsaPkcs1 { key_length, .. }) => vec![0x5a; *key_length],
         (false, _) => Vec::new(),
     })
+}
+
+/// Writes a file that no other test writes; answers its name.
+fn scratch(dir: &Path, bytes: &[u8]) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("scratch{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    fs::write(dir.join(&name), bytes).unwrap();
+    name
 }
 
 fn digest_name(digest: DigestAlgorithm) -> String {
