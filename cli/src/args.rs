@@ -44,6 +44,8 @@ pub enum Command {
     Encrypt(Encrypt),
     /// Decrypt a message.
     Decrypt(Decrypt),
+    /// Open every layer of a message, say what each is worth, write the content.
+    Read(Read),
     /// Say what a message is, without any key.
     Inspect(Inspect),
     /// List the tokens that are present.
@@ -143,6 +145,23 @@ pub struct Decrypt {
     /// Decrypt with this identity only: its path, or the beginning of its fingerprint.
     #[arg(long)]
     pub identity: Option<String>,
+}
+
+/// `wafer read`.
+#[derive(Args, Debug)]
+pub struct Read {
+    /// The message; "-" is standard input.
+    #[arg(default_value = "-")]
+    pub input: PathBuf,
+    /// Where the content goes; "-" is standard output.
+    #[arg(short, long, default_value = "-", value_name = "FILE")]
+    pub output: PathBuf,
+    /// Decrypt with this identity only: its path, or the beginning of its fingerprint.
+    #[arg(long)]
+    pub identity: Option<String>,
+    /// Compare with this sender instead of the message's.
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<String>,
 }
 
 /// `wafer inspect`.

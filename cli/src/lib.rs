@@ -41,6 +41,7 @@ async fn execute(arguments: Arguments, report: &Report) -> Result<u8, WaferError
         Command::Verify(verify) => message::verify(&client, &common, verify, report).await,
         Command::Encrypt(encrypt) => message::encrypt(&client, &common, encrypt, report).await,
         Command::Decrypt(decrypt) => message::decrypt(&client, &common, decrypt, report).await,
+        Command::Read(read) => message::read(&client, &common, read, report).await,
         Command::Inspect(inspect) => message::inspect(&client, &common, inspect, report).await,
         Command::Tokens => service::tokens(&client, report).await,
         Command::Identities => service::identities(&client, report).await,

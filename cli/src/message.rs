@@ -8,7 +8,7 @@ use base64_simd::STANDARD;
 use serde_json::{Value, json};
 use wafer_client::{Client, ErrorKind, Form, Options, Output, Verified, WaferError};
 
-use crate::args::{Common, Decrypt, Encrypt, Inspect, Sign, Verify};
+use crate::args::{Common, Decrypt, Encrypt, Inspect, Read, Sign, Verify};
 use crate::call::{self, attend};
 use crate::output::Target;
 use crate::report::Report;
@@ -115,6 +115,23 @@ pub(crate) async fn verify(
     let on_stdout = verify.output.as_deref().is_some_and(is_standard);
     report.say(on_stdout, &text::verified(&verified), &with_certificates(&verified));
     Ok(exit::verdict(verified.status))
+}
+
+/// The content is kept whatever the verdict, as with [`verify`]; without a signature there is none.
+pub(crate) async fn read(
+    client: &Client,
+    common: &Common,
+    read: Read,
+    report: &Report,
+) -> Result<u8, WaferError> {
+    let options = with_identity(client, call::options(common), read.identity.as_deref()).await?;
+    let options = read.from.iter().fold(options, |options, from| options.from(from));
+    let from = input::open(&read.input)?;
+    let (target, to) = Target::open(&read.output)?;
+    let result = attend(client, client.read_mail(from, to, &options)).await;
+    let found = settle(target, result)?;
+    report.say(is_standard(&read.output), &text::read(&found), &json!(found));
+    Ok(found.status.map_or(0, exit::verdict))
 }
 
 pub(crate) async fn inspect(

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use wafer_client::proxies::LogLine;
-use wafer_client::{Decrypted, Encrypted, Inspected, Signed, Signer, Verified};
+use wafer_client::read::Layer;
+use wafer_client::{Decrypted, Encrypted, Inspected, MessageRead, Signed, Signer, Verified};
 
 use crate::objects::Object;
 
@@ -17,7 +18,7 @@ use crate::objects::Object;
 pub(crate) const ABOUT: &str = "Sign, verify, encrypt and decrypt mail with the keys on your cards";
 /// The end of `--help`.
 pub(crate) const EXIT_CODES: &str = "\
-Exit codes: 0 done, and for verify: valid. 30 the signature is invalid, 31 it cannot be said who signed,
+Exit codes: 0 done, and for verify and read: valid (read: or not signed). 30 the signature is invalid, 31 it cannot be said who signed,
 32 valid but look closer. Failures: 1 general, 2 wrong arguments, 3 input, 4 output, 5 not such a message,
 6 unsupported algorithm, 7 cannot be decrypted, 8 no identity, 9 no certificate of a recipient, 10 no token,
 11 wrong token, 12 card busy, 13 wrong PIN, 14 PIN blocked, 15 token failed, 16 a dialog is needed, 17 no place
@@ -101,9 +102,47 @@ pub(crate) fn verified(verified: &Verified) -> String {
     std::iter::once(verified.sentence.clone()).chain(signers).collect::<Vec<_>>().join("\n")
 }
 
+/// A verdict on a whole message, with a line for each layer, signer and closed part.
+pub(crate) fn read(read: &MessageRead) -> String {
+    let mut lines = vec![read.sentence.clone()];
+    for layer in &read.layers {
+        lines.push(self::layer(layer));
+        lines.extend(layer.signers.iter().map(|one| format!("  {}", signer(one))));
+    }
+    for part in &read.parts {
+        let of = if part.forwarded { ", of an attached message" } else { "" };
+        lines.push(format!("  part {}: {}{of}, left as it is", part.path, part.kind));
+    }
+    for header in read.headers.iter().filter(|header| header.confidential) {
+        lines.push(format!("  {} (was hidden outside): {}", header.name, header.value));
+    }
+    lines.join("\n")
+}
+
+fn layer(layer: &Layer) -> String {
+    let mut line = format!("  {}", layer.kind);
+    if let (Some(form), Some(sentence)) = (&layer.form, &layer.sentence) {
+        // Writing into a String cannot fail.
+        let _ = write!(line, " ({form}): {sentence}");
+    }
+    if let (Some(cipher), Some(recipients)) = (&layer.content_cipher, layer.recipients) {
+        let _ = write!(line, " ({cipher}), recipients: {recipients}");
+    }
+    if layer.authenticated == Some(false) {
+        line.push_str(", not protected against changes on the way");
+    }
+    if layer.counts == Some(false) {
+        line.push_str(" It is around an encryption and says nothing of the content.");
+    }
+    line
+}
+
 /// What a message is.
 pub(crate) fn inspected(inspected: &Inspected) -> String {
     let mut line = inspected.layer.clone();
+    for inside in inspected.layers.iter().skip(1) {
+        line = line + ", within it " + inside;
+    }
     if let Some(cipher) = &inspected.content_cipher {
         // Writing into a String cannot fail.
         let _ = write!(line, ", {cipher}, recipients: {}", inspected.recipients);

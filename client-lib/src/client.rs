@@ -14,6 +14,7 @@ use crate::names::{PRIVATE_SOCKET, ROOT_PATH};
 use crate::options::Options;
 use crate::outcome::{Decrypted, Encrypted, Inspected, Reading, Signed, Verified};
 use crate::proxies::{CmsProxy, LogLine, MailProxy, ObjectManagerProxy, ResultMap, ServiceProxy, TokenProxy};
+use crate::read::MessageRead;
 use crate::stream::{Collected, Input, Output};
 use crate::{ErrorKind, WaferError};
 
@@ -133,6 +134,22 @@ impl Client {
         let reply = self.mail().await?.verify(&streams.input, &streams.options_with_output(options)?).await;
         let (result, bytes) = streams.finish(reply)?;
         result.verified(bytes)
+    }
+
+    /// Opens and judges every layer of a message; the innermost entity goes to `output`.
+    ///
+    /// # Errors
+    /// Those of `Mail.Read`. A bad signature is none: see [`MessageRead::status`].
+    pub async fn read_mail(
+        &self,
+        input: impl Into<Input>,
+        output: impl Into<Output>,
+        options: &Options,
+    ) -> Result<MessageRead, WaferError> {
+        let streams = Streams::new(input.into(), output.into())?;
+        let reply = self.mail().await?.read(&streams.input, streams.output()?, options.map()).await;
+        let (result, bytes) = streams.finish(reply)?;
+        result.read(bytes)
     }
 
     /// Looks at a message's outermost layer.

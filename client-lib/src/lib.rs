@@ -13,10 +13,12 @@ pub mod names;
 pub mod options;
 pub mod outcome;
 pub mod proxies;
+pub mod read;
 pub mod stream;
 
 pub use client::{Client, Progress};
 pub use error::{ErrorKind, WaferError};
 pub use options::{Armor, ContentCipher, Digest, Form, Options};
 pub use outcome::{Decrypted, Encrypted, Inspected, Signed, Signer, Status, Verified};
+pub use read::MessageRead;
 pub use stream::{Input, Output};

@@ -118,6 +118,8 @@ pub struct Inspected {
     /// `plain`, `clear-signed`, `opaque-signed`, `certificates-only`, `enveloped`, `auth-enveloped`,
     /// `compressed`.
     pub layer: String,
+    /// All layers that can be seen without a key, from outside in; empty for a plain message.
+    pub layers: Vec<String>,
     /// Cipher of an encrypted layer.
     pub content_cipher: Option<String>,
     /// Recipients of an encrypted layer.
@@ -175,6 +177,7 @@ impl Reading {
         let identities: Vec<ObjectPath<'static>> = self.take("identities")?.unwrap_or_default();
         Ok(Inspected {
             layer: self.need("layer")?,
+            layers: self.take("layers")?.unwrap_or_default(),
             content_cipher: self.take::<String>("content-cipher")?.filter(|cipher| !cipher.is_empty()),
             recipients: self.take("recipients")?.unwrap_or_default(),
             identities: identities.iter().map(ToString::to_string).collect(),
@@ -182,7 +185,7 @@ impl Reading {
         })
     }
 
-    fn signer(mut self) -> Result<Signer, WaferError> {
+    pub(crate) fn signer(mut self) -> Result<Signer, WaferError> {
         Ok(Signer {
             outcome: self.need("outcome")?,
             trusted: self.need("trusted")?,
@@ -197,21 +200,22 @@ impl Reading {
         })
     }
 
-    fn path(&mut self, name: &str) -> Result<String, WaferError> {
+    pub(crate) fn path(&mut self, name: &str) -> Result<String, WaferError> {
         self.need::<ObjectPath<'static>>(name).map(|path| path.to_string())
     }
 
-    fn need<T: TryFrom<Variant<'static>>>(&mut self, name: &str) -> Result<T, WaferError> {
+    pub(crate) fn need<T: TryFrom<Variant<'static>>>(&mut self, name: &str) -> Result<T, WaferError> {
         self.take(name)?.ok_or_else(|| odd_answer(name))
     }
 
-    fn take<T: TryFrom<Variant<'static>>>(&mut self, name: &str) -> Result<Option<T>, WaferError> {
+    pub(crate) fn take<T: TryFrom<Variant<'static>>>(&mut self, name: &str) -> Result<Option<T>, WaferError> {
         let value = self.0.remove(name).map(|value: OwnedVariant| T::try_from(value.into()));
         value.transpose().map_err(|_| odd_answer(name))
     }
 }
 
-fn status(word: &str) -> Status {
+/// The word for a verdict.
+pub(crate) fn status(word: &str) -> Status {
     match word {
         "valid" => Status::Valid,
         "valid-with-warnings" => Status::ValidWithWarnings,

@@ -51,6 +51,14 @@ pub trait Mail {
         options: &HashMap<String, Variant<'_>>,
     ) -> zbus::Result<ResultMap>;
 
+    /// Opens and judges every layer.
+    async fn read(
+        &self,
+        input: &Variant<'_>,
+        output: &Variant<'_>,
+        options: &OptionMap,
+    ) -> zbus::Result<ResultMap>;
+
     /// Looks at the outermost layer.
     async fn inspect(&self, input: &Variant<'_>, options: &OptionMap) -> zbus::Result<ResultMap>;
 

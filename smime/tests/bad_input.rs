@@ -396,6 +396,51 @@ fn unusable_recipients_are_refused_before_a_byte() {
     }
 }
 
+/// Gives `head`, then `filler` for ever; counts what was asked of it.
+struct Endless<'a> {
+    head: &'a [u8],
+    filler: &'a [u8],
+    at: usize,
+}
+
+impl Read for Endless<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        for byte in buffer.iter_mut() {
+            let behind = self.at.checked_sub(self.head.len());
+            *byte =
+                behind.map_or_else(|| self.head[self.at], |behind| self.filler[behind % self.filler.len()]);
+            self.at += 1;
+        }
+        Ok(buffer.len())
+    }
+}
+
+#[test]
+fn inspect_answers_from_the_first_bytes_of_an_endless_message() {
+    let letter = [LETTER.as_bytes(), b"more\n".repeat(5000).as_slice()].concat();
+    let sealed = encrypt(&letter, MAIL, ContentCipher::Aes256Gcm, &[&ANNA]);
+    let clear = ANNA.sign(&letter, MAIL, Form::Clear);
+    let opaque = ANNA.sign(&letter, MAIL, Form::Opaque);
+    let clear_sealed = ANNA.sign(&sealed, MAIL, Form::Clear);
+    let filler = [&[b'A'; 76][..], b"\r\n"].concat();
+    for (message, layers) in [
+        (&sealed, vec![Layer::AuthEnveloped]),
+        (&clear, vec![Layer::ClearSigned]),
+        (&opaque, vec![Layer::OpaqueSigned]),
+        (&clear_sealed, vec![Layer::ClearSigned, Layer::AuthEnveloped]),
+        (&letter, vec![]),
+    ] {
+        let mut endless = Endless { head: &message[..8000], filler: &filler, at: 0 };
+        let seen = inspect(&mut endless).unwrap();
+        assert_eq!(seen.layers, layers);
+        assert!(endless.at <= 8192, "{layers:?}: {} bytes", endless.at);
+        assert_eq!(
+            seen.recipients.iter().any(|one| one.matches(&ANNA.certificate)),
+            layers.ends_with(&[Layer::AuthEnveloped])
+        );
+    }
+}
+
 #[test]
 fn inspect_names_the_layer() {
     let layers = [

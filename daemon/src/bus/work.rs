@@ -194,6 +194,7 @@ pub(super) async fn inspect(
     let identities = inspected.identities.iter().map(|id| identity_path(id)).collect();
     let mut answer = Answer::from([
         ("layer", layer(inspected.seen.layer).into()),
+        ("layers", Value::Texts(inspected.seen.layers.iter().map(|one| layer(*one).to_owned()).collect())),
         ("recipients", Value::count(inspected.seen.recipients.len())),
         ("identities", Value::Paths(identities)),
         ("token-present", Value::Flag(present)),

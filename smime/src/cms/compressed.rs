@@ -31,6 +31,11 @@ const PIECE: usize = 64 * 1024;
 pub(crate) fn open<R: Read>(input: R) -> Result<Inflated<R>> {
     let mut reader = Reader::new(input);
     content::enter(&mut reader, oid::ID_COMPRESSED_DATA)?;
+    open_inner(reader)
+}
+
+/// Goes on inside the CompressedData, in front of its version.
+pub(super) fn open_inner<R: Read>(mut reader: Reader<R>) -> Result<Inflated<R>> {
     reader.der(der::INTEGER)?;
     let algorithm = reader.der(der::SEQUENCE)?;
     let algorithm = Cursor::new(&algorithm).expect(der::SEQUENCE)?.inside().expect(der::OID)?.oid()?;

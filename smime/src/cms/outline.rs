@@ -7,6 +7,8 @@ use const_oid::ObjectIdentifier;
 use crate::asn1::ber::Reader;
 use crate::asn1::der::{self, Cursor};
 use crate::asn1::oid;
+use crate::cms::compressed;
+use crate::cms::content::Content;
 use crate::cms::enveloped_read::{self, Header};
 use crate::error::Result;
 
@@ -32,16 +34,31 @@ pub(crate) enum Outline {
 ///
 /// # Errors
 /// [`crate::Error::Malformed`], [`crate::Error::Limit`], [`crate::Error::Input`].
-pub(crate) fn outline<R: Read>(input: R) -> Result<Outline> {
+pub(crate) fn outline<'a, R: Read + 'a>(input: R) -> Result<Outline> {
+    open(input).map(|(outline, _)| outline)
+}
+
+/// The same, with the content, if it can be read without a key.
+///
+/// # Errors
+/// As [`outline`].
+pub(crate) fn open<'a, R: Read + 'a>(input: R) -> Result<(Outline, Option<Box<dyn Read + 'a>>)> {
     let mut reader = Reader::new(input);
     let content_type = enter(&mut reader)?;
     reader.enter(der::context(0))?;
     Ok(match content_type {
         oid::ID_SIGNED_DATA => signed(reader)?,
-        oid::ID_ENVELOPED_DATA => Outline::Enveloped(enveloped_read::open_inner(reader, false)?.0),
-        oid::ID_AUTH_ENVELOPED_DATA => Outline::Enveloped(enveloped_read::open_inner(reader, true)?.0),
-        oid::ID_COMPRESSED_DATA => Outline::Compressed,
-        other => Outline::Other(other.to_string()),
+        oid::ID_ENVELOPED_DATA => (Outline::Enveloped(enveloped_read::open_inner(reader, false)?.0), None),
+        oid::ID_AUTH_ENVELOPED_DATA => {
+            (Outline::Enveloped(enveloped_read::open_inner(reader, true)?.0), None)
+        }
+        oid::ID_COMPRESSED_DATA => {
+            reader.enter(der::SEQUENCE)?;
+            let content =
+                compressed::open_inner(reader).ok().map(|content| Box::new(content) as Box<dyn Read>);
+            (Outline::Compressed, content)
+        }
+        other => (Outline::Other(other.to_string()), None),
     })
 }
 
@@ -59,7 +76,7 @@ fn enter<R: Read>(reader: &mut Reader<R>) -> Result<ObjectIdentifier> {
     Cursor::new(&content_type).expect(der::OID)?.oid()
 }
 
-fn signed<R: Read>(mut reader: Reader<R>) -> Result<Outline> {
+fn signed<'a, R: Read + 'a>(mut reader: Reader<R>) -> Result<(Outline, Option<Box<dyn Read + 'a>>)> {
     reader.enter(der::SEQUENCE)?;
     reader.der(der::INTEGER)?;
     reader.enter(der::SET)?;
@@ -69,7 +86,6 @@ fn signed<R: Read>(mut reader: Reader<R>) -> Result<Outline> {
         reader.skip()?;
     }
     reader.leave()?;
-    reader.enter(der::SEQUENCE)?;
-    reader.der(der::OID)?;
-    Ok(Outline::Signed { content: reader.peek()?.is_some(), signers })
+    let content = Content::encapsulated(reader)?.map(|content| Box::new(content) as Box<dyn Read>);
+    Ok((Outline::Signed { content: content.is_some(), signers }, content))
 }

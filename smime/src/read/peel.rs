@@ -87,7 +87,9 @@ impl Check {
     }
 
     fn over<'a>(&'a self, input: Box<dyn Read + 'a>) -> Box<dyn Read + 'a> {
-        let algorithm = STRONGEST_FIRST.into_iter().find(|algorithm| self.digests.of(*algorithm).is_some());
+        // Of several digests one is enough: a strong one, if there is one.
+        let mut algorithms = DigestAlgorithm::ALL.into_iter().rev();
+        let algorithm = algorithms.find(|algorithm| self.digests.of(*algorithm).is_some());
         let Some(algorithm) = algorithm else { return input };
         Box::new(Checked {
             input,
@@ -98,10 +100,6 @@ impl Check {
         })
     }
 }
-
-/// Of several digests of one content the best is enough.
-const STRONGEST_FIRST: [DigestAlgorithm; 4] =
-    [DigestAlgorithm::Sha512, DigestAlgorithm::Sha384, DigestAlgorithm::Sha256, DigestAlgorithm::Sha1];
 
 /// Passes a content on, and fails at its end if it is another than the one that was judged.
 struct Checked<'a> {

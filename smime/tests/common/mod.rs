@@ -7,7 +7,6 @@ pub(crate) mod key;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
@@ -139,14 +138,6 @@ impl Person {
 
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap()
-    }
-
-    /// Writes a file that no other test writes; answers its name.
-    fn scratch(&self, bytes: &[u8]) -> String {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("scratch{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        self.write(&name, bytes);
-        name
     }
 
     /// Runs openssl in this person's folder; it must succeed. Answers its standard output.

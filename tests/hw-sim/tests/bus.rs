@@ -68,6 +68,9 @@ async fn a_python_program_signs_seals_opens_and_verifies_through_both_doors() {
         assert_eq!(answer["result"]["authenticated"], true, "{answer}");
         let answer = call("Verify", file("opened"), "-".to_owned(), &[]).await;
         assert_eq!(answer["result"]["status"], "valid", "{answer}");
+        let answer = call("Read", file("sealed"), file("read"), &["interactive=false".to_owned()]).await;
+        assert_eq!(answer["result"]["whole"], "signed-then-encrypted", "{answer}");
+        assert_eq!(answer["result"]["layers"][1]["signers"][0]["outcome"], "good", "{answer}");
         let answer = call("Inspect", file("sealed"), "-".to_owned(), &[]).await;
         assert_eq!(answer["result"]["layer"], "auth-enveloped", "{answer}");
         let answer = call("Decrypt", file("plain"), file("nothing"), &[]).await;

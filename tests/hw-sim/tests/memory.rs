@@ -100,12 +100,14 @@ async fn a_gibibyte_passes_through_each_operation_in_flat_memory() {
     let small = long_mail(4 << 20);
     let signed = meter.run("sign 4 MiB", MAIL, "Sign", &small, Options::new()).await;
     let sealed = meter.run("encrypt GCM 4 MiB", MAIL, "Encrypt", &signed, to("aes256-gcm")).await;
+    drop(meter.run("read 4 MiB", MAIL, "Read", &sealed, Options::new()).await);
     let opened = meter.run("decrypt GCM 4 MiB", MAIL, "Decrypt", &sealed, Options::new()).await;
     drop(meter.run("verify 4 MiB", MAIL, "Verify", &opened, Options::new()).await);
 
     let message = long_mail(MESSAGE);
     let signed = meter.run("sign", MAIL, "Sign", &message, Options::new()).await;
     drop(meter.run("verify", MAIL, "Verify", &signed, Options::new()).await);
+    drop(meter.run("read", MAIL, "Read", &signed, Options::new()).await);
     let opaque = options([("form", Variant::from("opaque"))]);
     let signed = meter.run("sign opaque", MAIL, "Sign", &message, opaque).await;
     drop(meter.run("verify opaque", MAIL, "Verify", &signed, Options::new()).await);
