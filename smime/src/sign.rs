@@ -8,6 +8,7 @@ use crate::cms::certificate;
 use crate::cms::signed_write::{self, Signature};
 use crate::crypto::hash::{self, Digests, Hashers};
 use crate::error::{Error, Result};
+use crate::key::PrivateKey;
 use crate::mime::address;
 use crate::mime::armor::Encoder;
 use crate::mime::base64_write::Base64Writer;
@@ -105,6 +106,21 @@ pub struct Prepared {
 /// [`Error::Input`], [`Error::Malformed`] (not MIME), [`Error::Limit`].
 pub fn senders(source: &mut dyn Source) -> Result<Vec<String>> {
     Ok(address::senders(&Message::open(source).map_err(unwrapped)?.head))
+}
+
+/// Signs `source` with `key`: [`prepare`], the private operation, [`Prepared::write`].
+///
+/// # Errors
+/// Those of the two, and [`Error::PrivateKey`].
+pub fn sign(
+    source: &mut dyn Source,
+    options: &Options,
+    key: &mut dyn PrivateKey,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let prepared = prepare(source, options)?;
+    let signature = key.sign(prepared.request()).map_err(Error::PrivateKey)?;
+    prepared.write(&signature, source, out)
 }
 
 /// Reads `source` once and makes everything ready up to the signature.
