@@ -253,7 +253,7 @@ impl Prepared {
         out: &mut dyn Write,
     ) -> Result<()> {
         let mut writer = signature.opaque(Some(self.content.length), Encoder::new(armor, out)?)?;
-        let mut input = source.open().map_err(input_error)?;
+        let mut input = source.open_buffered().map_err(input_error)?;
         let length = pump(&mut input, &mut |bytes| write(&mut writer, bytes))?;
         let (encoder, digests) = writer.finish()?;
         self.content.expect(&digests, length, self.options.digest)?;
@@ -303,7 +303,7 @@ fn hash_mail(source: &mut dyn Source, options: &Options) -> Result<(Option<Head>
 
 fn hash_bytes(source: &mut dyn Source, algorithm: DigestAlgorithm) -> Result<Content> {
     let mut hashers = Hashers::new(&[algorithm]);
-    let mut input = source.open().map_err(input_error)?;
+    let mut input = source.open_buffered().map_err(input_error)?;
     let length = pump(&mut input, &mut |bytes| {
         hashers.update(bytes);
         Ok(())
