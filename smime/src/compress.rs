@@ -20,7 +20,7 @@ pub fn compress(source: &mut dyn Source, container: Container, out: &mut dyn Wri
     let written = match container {
         Container::Mail => compress_mail(source, out),
         Container::Cms(armor) => {
-            let mut input = source.open().map_err(input_error)?;
+            let mut input = source.open_buffered().map_err(input_error)?;
             let mut writer = Writer::new(Encoder::new(armor, &mut *out)?)?;
             pump(&mut input, &mut |bytes| writer.write_all(bytes).map_err(output_error))?;
             writer.finish()?.finish()

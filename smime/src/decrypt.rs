@@ -8,6 +8,7 @@ use crate::algorithm::{Container, ContentCipher, DigestAlgorithm};
 use crate::cms::certificate::Certificate;
 use crate::cms::enveloped_read::{self, Body, ContentKey, Header, Proof, Proved};
 use crate::error::{Error, Result};
+use crate::key::PrivateKey;
 use crate::mime::head::Head;
 use crate::mime::message::open_cms;
 use crate::mime::output::Joined;
@@ -92,6 +93,28 @@ pub struct Sealed {
     head: Option<Head>,
     header: Header,
     cipher: ContentCipher,
+}
+
+/// Decrypts `source` with `key`, whose certificate (DER) is `certificate`: [`open`], the private operation,
+/// [`Sealed::decrypt`].
+///
+/// # Errors
+/// Those of the two; [`Error::Decryption`] also if the message is not for this certificate,
+/// [`Error::UnsupportedAlgorithm`] if it is in a way that is not known; [`Error::PrivateKey`].
+pub fn decrypt(
+    source: &mut dyn Source,
+    container: Container,
+    certificate: &[u8],
+    key: &mut dyn PrivateKey,
+    out: &mut dyn Write,
+) -> Result<Opened> {
+    let sealed = open(source, container)?;
+    let mine = sealed.recipients().iter().enumerate().find(|(_, one)| one.id.matches(certificate));
+    let (index, recipient) = mine.ok_or(Error::Decryption)?;
+    let unknown = || Error::UnsupportedAlgorithm(recipient.algorithm.clone());
+    let request = recipient.request.as_ref().ok_or_else(unknown)?;
+    let secret = key.decrypt(request).map_err(Error::PrivateKey)?;
+    sealed.decrypt(index, secret, source, out)
 }
 
 /// Reads `source` up to the encrypted content and lists the recipients.

@@ -80,7 +80,7 @@ fn encrypt_bytes(
     out: &mut dyn Write,
 ) -> Result<()> {
     let length = source.length();
-    let mut input = source.open().map_err(input_error)?;
+    let mut input = source.open_buffered().map_err(input_error)?;
     let mut writer = Writer::new(cipher, recipients, length, Encoder::new(armor, out)?)?;
     pump(&mut input, &mut |bytes| writer.write_all(bytes).map_err(output_error))?;
     writer.finish()?.finish()

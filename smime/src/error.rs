@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::key::KeyError;
+
 /// A failure of the engine. On every one of them nothing usable has been written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +31,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The private key was not used, as its owner says.
+    #[error("the private key was not used: {0}")]
+    PrivateKey(#[source] KeyError),
     /// The input changed between the two readings.
     #[error("the message changed while it was read")]
     Changed,

@@ -28,6 +28,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod inspect;
+mod key;
 mod mime;
 pub mod read;
 pub mod sign;
@@ -35,4 +36,6 @@ pub mod source;
 pub mod verify;
 
 pub use error::Error;
+pub use key::{KeyError, PrivateKey};
 pub use source::Source;
+pub use zeroize::Zeroizing;

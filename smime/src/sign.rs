@@ -8,6 +8,7 @@ use crate::cms::certificate;
 use crate::cms::signed_write::{self, Signature};
 use crate::crypto::hash::{self, Digests, Hashers};
 use crate::error::{Error, Result};
+use crate::key::PrivateKey;
 use crate::mime::address;
 use crate::mime::armor::Encoder;
 use crate::mime::base64_write::Base64Writer;
@@ -118,6 +119,21 @@ pub fn scheme_for(certificate: &[u8]) -> Result<SignatureScheme> {
 /// [`Error::Input`], [`Error::Malformed`] (not MIME), [`Error::Limit`].
 pub fn senders(source: &mut dyn Source) -> Result<Vec<String>> {
     Ok(address::senders(&Message::open(source).map_err(unwrapped)?.head))
+}
+
+/// Signs `source` with `key`: [`prepare`], the private operation, [`Prepared::write`].
+///
+/// # Errors
+/// Those of the two, and [`Error::PrivateKey`].
+pub fn sign(
+    source: &mut dyn Source,
+    options: &Options,
+    key: &mut dyn PrivateKey,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let prepared = prepare(source, options)?;
+    let signature = key.sign(prepared.request()).map_err(Error::PrivateKey)?;
+    prepared.write(&signature, source, out)
 }
 
 /// Reads `source` once and makes everything ready up to the signature.
@@ -250,7 +266,7 @@ impl Prepared {
         out: &mut dyn Write,
     ) -> Result<()> {
         let mut writer = signature.opaque(Some(self.content.length), Encoder::new(armor, out)?)?;
-        let mut input = source.open().map_err(input_error)?;
+        let mut input = source.open_buffered().map_err(input_error)?;
         let length = pump(&mut input, &mut |bytes| write(&mut writer, bytes))?;
         let (encoder, digests) = writer.finish()?;
         self.content.expect(&digests, length, self.options.digest)?;
@@ -300,7 +316,7 @@ fn hash_mail(source: &mut dyn Source, options: &Options) -> Result<(Option<Head>
 
 fn hash_bytes(source: &mut dyn Source, algorithm: DigestAlgorithm) -> Result<Content> {
     let mut hashers = Hashers::new(&[algorithm]);
-    let mut input = source.open().map_err(input_error)?;
+    let mut input = source.open_buffered().map_err(input_error)?;
     let length = pump(&mut input, &mut |bytes| {
         hashers.update(bytes);
         Ok(())

@@ -1,6 +1,8 @@
 //! Where a message comes from: a stream that can be read more than once.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
+
+use crate::mime::BUFFER;
 
 /// A message's bytes, readable from the start as often as needed.
 ///
@@ -12,6 +14,11 @@ pub trait Source {
     /// and come back unchanged inside [`crate::Error::Input`].
     fn open(&mut self) -> io::Result<Box<dyn Read + '_>>;
 
+    /// As [`Source::open`], for reading piece by piece; what is in memory needs no buffer.
+    fn open_buffered(&mut self) -> io::Result<Box<dyn BufRead + '_>> {
+        Ok(Box::new(BufReader::with_capacity(BUFFER, self.open()?)))
+    }
+
     /// Length in bytes, where it is known without reading.
     fn length(&self) -> Option<u64> {
         None
@@ -21,6 +28,10 @@ pub trait Source {
 /// A message in memory.
 impl Source for &[u8] {
     fn open(&mut self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(&self[..]))
+    }
+
+    fn open_buffered(&mut self) -> io::Result<Box<dyn BufRead + '_>> {
         Ok(Box::new(&self[..]))
     }
 

@@ -319,7 +319,7 @@ fn hash(
     mut out: Option<&mut dyn Write>,
 ) -> Result<(Digests, u64)> {
     let mut hashers = Hashers::new(algorithms);
-    let mut input = content.open().map_err(input_error)?;
+    let mut input = content.open_buffered().map_err(input_error)?;
     let length = pump(&mut input, &mut |bytes| {
         hashers.update(bytes);
         out.as_mut().map_or(Ok(()), |out| out.write_all(bytes)).map_err(output_error)

@@ -11,12 +11,15 @@ use crate::crypto::ffi::{CHUNK, Cipher, Direction, OUTPUT, TAG};
 use crate::crypto::random;
 use crate::error::{Error, Result};
 
+/// Bytes that are encrypted without waiting for more: each piece of the string costs a few octets.
+const WORTHWHILE: usize = 16 * 1024;
+
 /// Encrypts what is written to it; streamed BER, or DER if the length is known.
 pub(crate) struct Writer<W> {
     out: W,
     cipher: Cipher,
     gcm: bool,
-    /// Plaintext that does not yet fill a chunk.
+    /// Plaintext that came in small pieces.
     pending: Vec<u8>,
     sealed: Box<[u8; OUTPUT]>,
     /// Encrypted bytes still to come, if that is known.
@@ -70,7 +73,7 @@ impl<W: Write> Writer<W> {
             out,
             cipher: run,
             gcm: cipher.is_gcm(),
-            pending: Vec::with_capacity(CHUNK),
+            pending: Vec::with_capacity(2 * WORTHWHILE),
             sealed: Box::new([0; OUTPUT]),
             left: sealed_length,
             after: around.after,
@@ -83,8 +86,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// [`Error::Output`], [`Error::Changed`] (another length than was said).
     pub(crate) fn finish(mut self) -> Result<W> {
-        let pending = std::mem::take(&mut self.pending);
-        self.encrypt(&pending).map_err(Error::Output)?;
+        self.encrypt_pending().map_err(Error::Output)?;
         let last = self.cipher.finish(&mut self.sealed)?;
         self.emit(last).map_err(Error::Output)?;
         if self.left.is_some_and(|left| left != 0) {
@@ -96,6 +98,14 @@ impl<W: Write> Writer<W> {
         }
         self.out.write_all(&self.after).map_err(Error::Output)?;
         Ok(self.out)
+    }
+
+    fn encrypt_pending(&mut self) -> io::Result<()> {
+        let mut pending = std::mem::take(&mut self.pending);
+        self.encrypt(&pending)?;
+        pending.clear();
+        self.pending = pending;
+        Ok(())
     }
 
     fn encrypt(&mut self, plain: &[u8]) -> io::Result<()> {
@@ -122,19 +132,17 @@ impl<W: Write> Writer<W> {
 
 impl<W: Write> Write for Writer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.pending.is_empty() && bytes.len() >= CHUNK {
-            self.encrypt(&bytes[..CHUNK])?;
-            return Ok(CHUNK);
+        if bytes.len() >= WORTHWHILE {
+            self.encrypt_pending()?;
+            let taken = bytes.len().min(CHUNK);
+            self.encrypt(&bytes[..taken])?;
+            return Ok(taken);
         }
-        let taken = bytes.len().min(CHUNK - self.pending.len());
-        self.pending.extend_from_slice(&bytes[..taken]);
-        if self.pending.len() == CHUNK {
-            let mut pending = std::mem::take(&mut self.pending);
-            self.encrypt(&pending)?;
-            pending.clear();
-            self.pending = pending;
+        self.pending.extend_from_slice(bytes);
+        if self.pending.len() >= WORTHWHILE {
+            self.encrypt_pending()?;
         }
-        Ok(taken)
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

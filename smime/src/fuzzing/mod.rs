@@ -138,7 +138,7 @@ pub fn mime(data: &[u8]) {
     let (first, second) = data.split_at(data.len() / 2);
     assert_eq!(self::canonical(&[first, second]), canonical);
     assert_eq!(self::canonical(&[&canonical]), canonical);
-    decoder(data, |step| Box::new(Base64Reader::new(Slow(data, step))));
+    decoder(data, |step| Box::new(Base64Reader::new(BufReader::with_capacity(step, data))));
     decoder(data, |step| Box::new(QuotedPrintable::new(BufReader::with_capacity(step, data))));
     let Ok(message) = Message::read(Box::new(data)) else { return };
     let Ok(Kind::Clear { boundary, .. }) = Kind::of(&message.head) else { return };
@@ -185,11 +185,8 @@ pub fn read(data: &[u8]) {
     let report = |step| {
         let mut source = SlowSource(data, step);
         let mut reading = read::Reading::new(Vec::new());
-        while reading.advance(&mut source)? == read::Next::Sealed {
-            let refused = reading.unlock(0, Zeroizing::new(vec![7; 32]), &mut source);
-            if refused.is_err() {
-                return Err(Error::Decryption);
-            }
+        if reading.advance(&mut source)? == read::Next::Sealed {
+            return Err(Error::Decryption);
         }
         let report = reading.report().cloned().ok_or(Error::Decryption)?;
         let mut content = Vec::new();

@@ -1,20 +1,24 @@
 //! Base64 read as a stream (RFC 2045 section 6.8, RFC 7468).
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use base64_simd::{Out, STANDARD};
 
 use crate::error::Error;
 use crate::mime::{BUFFER, carried};
 
+/// Who reads fewer bytes at once is served from a buffer of so many.
+const SMALL: usize = 3 * 1024;
+
 /// Decodes what `input` reads. Line ends, spaces and tabs are passed over; the data ends at its padding,
 /// at the end of the input, or at a hyphen (the `-----END` line of PEM). What stands in front of a fault is
 /// handed out before the fault is told, in whatever pieces the text arrives.
 pub(crate) struct Base64Reader<R> {
     input: R,
-    raw: Vec<u8>,
-    /// Encoded characters that wait for the rest of their group of four.
+    /// Encoded characters; those in front of `at` have been decoded.
     characters: Vec<u8>,
+    at: usize,
+    /// Decoded bytes for readers that take few at once; those between `start` and `end` wait.
     decoded: Vec<u8>,
     start: usize,
     end: usize,
@@ -33,83 +37,105 @@ enum State {
     Failed(&'static str),
 }
 
-impl<R: Read> Base64Reader<R> {
+impl<R: BufRead> Base64Reader<R> {
     /// A decoder at the start of the encoded text.
     pub(crate) fn new(input: R) -> Self {
         Self {
             input,
-            raw: vec![0; BUFFER],
             characters: Vec::with_capacity(BUFFER + 4),
-            decoded: vec![0; BUFFER],
+            at: 0,
+            decoded: vec![0; SMALL],
             start: 0,
             end: 0,
             state: State::Data,
         }
     }
 
-    /// Reads one piece and decodes the whole groups in it.
+    /// Reads one piece.
     fn refill(&mut self) -> io::Result<()> {
-        let n = self.input.read(&mut self.raw)?;
-        if self.state == State::Behind {
-            if n == 0 {
-                self.state = State::Ended;
-            }
-            return Ok(());
-        }
-        if n == 0 {
-            remove_space(&mut self.characters);
-            self.state = match self.characters.is_empty() {
-                true => State::Ended,
-                false => State::Failed("the base64 text ends inside a group of four"),
-            };
-            return Ok(());
-        }
-        append_lines(&mut self.characters, &self.raw[..n]);
-        if self.state == State::Data && !self.decode_groups() {
-            // White space inside of lines is rare, and known by its being no base64.
-            remove_space(&mut self.characters);
-            if !self.decode_groups() {
-                self.decode_singly();
+        let raw = self.input.fill_buf()?;
+        let n = raw.len().min(BUFFER);
+        match self.state {
+            State::Behind if n == 0 => self.state = State::Ended,
+            State::Behind => {}
+            _ => {
+                self.characters.drain(..self.at);
+                self.at = 0;
+                append_lines(&mut self.characters, &raw[..n]);
             }
         }
-        if self.state == State::Padded {
-            self.expect_nothing();
+        self.input.consume(n);
+        match self.state {
+            State::Data | State::Padded if n == 0 => {
+                remove_space(&mut self.characters);
+                self.state = match self.characters.is_empty() {
+                    true => State::Ended,
+                    false => State::Failed("the base64 text ends inside a group of four"),
+                };
+            }
+            State::Padded => self.expect_nothing(),
+            _ => {}
         }
         Ok(())
     }
 
-    /// Decodes all whole groups, up to the end of the data. False: something in them is not base64.
-    fn decode_groups(&mut self) -> bool {
-        let (length, ended) = match memchr::memchr2(b'=', b'-', &self.characters) {
-            Some(at) if self.characters[at] == b'-' => (at, true),
+    /// Decodes what has been read of the data as far as `out` has room; answers the number of bytes.
+    fn decode(&mut self, out: &mut [u8]) -> usize {
+        if self.state != State::Data {
+            return 0;
+        }
+        if let Some(decoded) = self.decode_groups(out) {
+            return decoded;
+        }
+        // White space inside of lines is rare, and known by its being no base64.
+        self.characters.drain(..self.at);
+        self.at = 0;
+        remove_space(&mut self.characters);
+        self.decode_groups(out).unwrap_or_else(|| self.decode_singly(out))
+    }
+
+    /// Decodes whole groups, up to the end of the data. `None`: something in them is not base64.
+    fn decode_groups(&mut self, out: &mut [u8]) -> Option<usize> {
+        let room = out.len() / 3 * 4;
+        let characters = &self.characters[self.at..];
+        let characters = &characters[..characters.len().min(room + 4)];
+        let (length, ended) = match memchr::memchr2(b'=', b'-', characters) {
+            Some(at) if characters[at] == b'-' => (at, true),
             // The rest of the padding may still come.
-            Some(at) if (at / 4 + 1) * 4 > self.characters.len() => (at / 4 * 4, false),
+            Some(at) if (at / 4 + 1) * 4 > characters.len() => (at / 4 * 4, false),
             Some(at) => ((at / 4 + 1) * 4, true),
-            None => (self.characters.len() / 4 * 4, false),
+            None => (characters.len() / 4 * 4, false),
         };
-        let decoded = STANDARD.decode(&self.characters[..length], Out::from_slice(&mut self.decoded));
-        let Ok(decoded) = decoded else { return false };
-        (self.start, self.end) = (0, decoded.len());
-        self.characters.drain(..length);
+        let (length, ended) = if length > room { (room, false) } else { (length, ended) };
+        let decoded = STANDARD.decode(&characters[..length], Out::from_slice(out)).ok()?.len();
+        self.at += length;
         if ended {
             self.state = State::Padded;
+            self.expect_nothing();
         }
-        true
+        Some(decoded)
     }
 
     /// Decodes up to the first group that is not base64.
-    fn decode_singly(&mut self) {
-        (self.start, self.end) = (0, 0);
-        for group in self.characters.chunks(4) {
-            match STANDARD.decode(group, Out::from_slice(&mut self.decoded[self.end..])) {
-                Ok(decoded) if decoded.len() == 3 => self.end += 3,
-                _ => break,
+    fn decode_singly(&mut self, out: &mut [u8]) -> usize {
+        let mut written = 0;
+        for (group, out) in self.characters[self.at..].chunks(4).zip(out.chunks_exact_mut(3)) {
+            match STANDARD.decode(group, Out::from_slice(out)) {
+                Ok(decoded) if decoded.len() == 3 => written += 3,
+                _ => {
+                    self.state = State::Failed("the body is not base64");
+                    break;
+                }
             }
         }
-        self.state = State::Failed("the body is not base64");
+        self.at += written / 3 * 4;
+        written
     }
 
+    /// Looks at what stands behind the data.
     fn expect_nothing(&mut self) {
+        self.characters.drain(..self.at);
+        self.at = 0;
         remove_space(&mut self.characters);
         match self.characters.first() {
             None => {}
@@ -119,10 +145,16 @@ impl<R: Read> Base64Reader<R> {
     }
 }
 
-impl<R: Read> Read for Base64Reader<R> {
+impl<R: BufRead> Read for Base64Reader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.start == self.end {
+            let direct = buffer.len() >= SMALL;
+            let mut decoded = std::mem::take(&mut self.decoded);
+            let n = self.decode(if direct { buffer } else { &mut decoded });
+            self.decoded = decoded;
             match self.state {
+                _ if n > 0 && direct => return Ok(n),
+                _ if n > 0 => (self.start, self.end) = (0, n),
                 State::Data | State::Padded | State::Behind => self.refill()?,
                 State::Ended => return Ok(0),
                 State::Failed(what) => return Err(carried(Error::Malformed(what.to_owned()))),
@@ -155,15 +187,16 @@ fn remove_space(characters: &mut Vec<u8>) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::io::BufReader;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fuzzing::slow::Slow;
     use crate::mime::base64_write::Base64Writer;
 
     fn decode(text: &[u8], step: usize) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
-        Base64Reader::new(Slow(text, step)).read_to_end(&mut out)?;
+        Base64Reader::new(BufReader::with_capacity(step, text)).read_to_end(&mut out)?;
         Ok(out)
     }
 
@@ -192,7 +225,8 @@ mod tests {
         {
             for step in [1, 3, 1000] {
                 let mut out = Vec::new();
-                let _ = Base64Reader::new(Slow(text.as_bytes(), step)).read_to_end(&mut out);
+                let _ =
+                    Base64Reader::new(BufReader::with_capacity(step, text.as_bytes())).read_to_end(&mut out);
                 assert_eq!(out, b"abcabc", "{text:?} {step}");
             }
         }

@@ -120,7 +120,7 @@ pub(crate) fn open_cms<'a>(
 
 /// Opens `source` with a buffer of our size.
 pub(crate) fn buffered<'a>(source: &'a mut dyn Source) -> Result<Box<dyn BufRead + 'a>> {
-    Ok(Box::new(BufReader::with_capacity(BUFFER, source.open().map_err(input_error)?)))
+    source.open_buffered().map_err(input_error)
 }
 
 /// The CMS signature in the second part of a `multipart/signed`, decoded.

@@ -18,27 +18,29 @@ pub(crate) mod output;
 pub(crate) mod quoted_printable;
 pub(crate) mod walk;
 
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 
 use crate::error::{Error, Result};
 
-/// Bytes read or written at once.
-pub(crate) const BUFFER: usize = 128 * 1024;
+/// Bytes read or written at once. All buffers have the same size, so that a read passes by the smaller ones.
+pub(crate) const BUFFER: usize = 64 * 1024;
 
 /// Hands all of `input` to `sink`, piece by piece; answers the number of bytes.
-pub(crate) fn pump(input: &mut dyn Read, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
-    let mut buffer = vec![0; BUFFER];
+pub(crate) fn pump(input: &mut dyn BufRead, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
     let mut total = 0;
     loop {
-        match input.read(&mut buffer) {
-            Ok(0) => return Ok(total),
-            Ok(n) => {
-                sink(&buffer[..n])?;
-                total += n as u64;
+        let n = match input.fill_buf() {
+            Ok([]) => return Ok(total),
+            Ok(data) => {
+                let piece = &data[..data.len().min(BUFFER)];
+                sink(piece)?;
+                piece.len()
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(error) => return Err(input_error(error)),
-        }
+        };
+        input.consume(n);
+        total += n as u64;
     }
 }
 

@@ -14,6 +14,9 @@ use crate::mime::{BUFFER, input_error};
 /// Bytes the signature part may have.
 const SIGNATURE_LIMIT: usize = 4 * 1024 * 1024;
 
+/// Room for a boundary's beginning and what is around it.
+const KEPT: usize = 2 * 1024;
+
 /// White space that may follow a boundary on its line.
 const PADDING_LIMIT: usize = 1024;
 
@@ -98,7 +101,8 @@ impl<R: Read> Splitter<R> {
         Self {
             input,
             finder: Finder::new(format!("--{boundary}").as_bytes()).into_owned(),
-            window: vec![0; BUFFER],
+            // Beside what is kept of the last piece there is room for a whole one.
+            window: vec![0; BUFFER + KEPT],
             start: 0,
             end: 0,
             input_ended: false,

@@ -176,7 +176,7 @@ impl Reading {
     pub fn write(&self, source: &mut dyn Source, out: &mut dyn Write) -> Result<u64> {
         let seen = self.seen.as_ref().ok_or(Error::Changed)?;
         let mut onion = Onion { source, peels: &self.peels };
-        let mut input = onion.open().map_err(input_error)?;
+        let mut input = onion.open_buffered().map_err(input_error)?;
         let mut hashers = Hashers::new(&[DIGEST]);
         let length = pump(&mut input, &mut |bytes| {
             hashers.update(bytes);
@@ -339,7 +339,7 @@ impl Reading {
     /// Reads all of what is inside the layers so far.
     fn read_through(&mut self, source: &mut dyn Source) -> Result<()> {
         let mut onion = Onion { source, peels: &self.peels };
-        let mut input = onion.open().map_err(input_error)?;
+        let mut input = onion.open_buffered().map_err(input_error)?;
         pump(&mut input, &mut |_| Ok(())).map(drop).map_err(unwrapped)
     }
 
@@ -355,7 +355,7 @@ impl Reading {
     /// Looks at all of the innermost entity, whose head this is, and judges the whole.
     fn finish(&mut self, source: &mut dyn Source, head: Option<&Head>) -> Result<bool> {
         let mut onion = Onion { source, peels: &self.peels };
-        let mut input = onion.open().map_err(input_error)?;
+        let mut input = onion.open_buffered().map_err(input_error)?;
         let mut survey = Survey::new();
         pump(&mut input, &mut |bytes| survey.feed(bytes))?;
         drop(input);
