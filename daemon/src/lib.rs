@@ -24,7 +24,7 @@ use config::{Places, Settings};
 use directory::Directory;
 use keepers::Keepers;
 use request::Rooms;
-use trust::FolderValidator;
+use trust::Validator;
 
 /// How long the start waits for tokens: a bus client that starts waferd finds them listed in its first
 /// answer, unless a module is slower than this.
@@ -74,7 +74,7 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     keepers.discover(DISCOVERY).await;
     let rooms = Rooms {
         keepers: keepers.clone(),
-        validator: Arc::new(FolderValidator::new(settings.trust_folders.clone())),
+        validator: Arc::new(Validator::new(settings.trust_folders.clone())),
         directory: Directory::new(settings.recipients_folder.clone()),
     };
     let service = bus::Service::new(rooms, bad_settings, settings.stream_timeout);

@@ -9,6 +9,7 @@ use const_oid::db::rfc5280::{
     ID_CE_SUBJECT_ALT_NAME, ID_KP_EMAIL_PROTECTION,
 };
 use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION};
+use const_oid::db::rfc8410::ID_X_25519;
 use der::asn1::{Ia5StringRef, Utf8StringRef};
 use der::{Decode, Encode};
 use x509_cert::certificate::{CertificateInner, Raw};
@@ -56,7 +57,7 @@ pub struct Certificate {
 pub struct Usage {
     /// Signing mail: digitalSignature or nonRepudiation, and emailProtection.
     pub sign: bool,
-    /// Receiving encrypted mail: keyEncipherment (RSA) or keyAgreement (EC), and emailProtection.
+    /// Receiving encrypted mail: keyEncipherment (RSA) or keyAgreement (EC, X25519), and emailProtection.
     pub encrypt: bool,
     /// Signing certificates: a CA with keyCertSign (or without key usage).
     pub issue: bool,
@@ -87,7 +88,8 @@ impl Certificate {
         let parsed = CertificateInner::<Raw>::from_der(der).map_err(unreadable)?;
         let tbs = parsed.tbs_certificate();
         let extensions = Extensions(tbs.extensions().map_or(&[], |all| all.as_slice()));
-        let key = match tbs.subject_public_key_info().algorithm.oid {
+        let algorithm = tbs.subject_public_key_info().algorithm.oid;
+        let key = match algorithm {
             RSA_ENCRYPTION => PublicKeyKind::Rsa,
             ID_EC_PUBLIC_KEY => PublicKeyKind::Ec,
             _ => PublicKeyKind::Other,
@@ -104,7 +106,7 @@ impl Certificate {
             addresses,
             not_before: time(tbs.validity().not_before.to_unix_duration()),
             not_after: time(tbs.validity().not_after.to_unix_duration()),
-            usage: extensions.usage(key, tbs.extensions().is_none())?,
+            usage: extensions.usage(algorithm, tbs.extensions().is_none())?,
             key,
         })
     }
@@ -166,17 +168,21 @@ impl Extensions<'_> {
         Ok(names.iter().filter_map(address).collect())
     }
 
-    fn usage(&self, key: PublicKeyKind, no_extensions: bool) -> Result<Usage, Unreadable> {
+    fn usage(&self, key: ObjectIdentifier, no_extensions: bool) -> Result<Usage, Unreadable> {
         let key_usage = self.one::<KeyUsage>(ID_CE_KEY_USAGE)?;
         let may = |bit: fn(&KeyUsage) -> bool| key_usage.as_ref().is_none_or(bit);
-        let mail = self.one::<ExtendedKeyUsage>(ID_CE_EXT_KEY_USAGE)?.is_none_or(|usage| {
+        let extended = self.one::<ExtendedKeyUsage>(ID_CE_EXT_KEY_USAGE)?;
+        if extended.as_ref().is_some_and(|usage| usage.0.is_empty()) {
+            return Err(Unreadable("its extended key usage is empty".into()));
+        }
+        let mail = extended.is_none_or(|usage| {
             usage.0.contains(&ID_KP_EMAIL_PROTECTION) || usage.0.contains(&ANY_EXTENDED_KEY_USAGE)
         });
         let authority = self.one::<BasicConstraints>(ID_CE_BASIC_CONSTRAINTS)?.map(|basic| basic.ca);
         let encrypt = match key {
-            PublicKeyKind::Rsa => may(KeyUsage::key_encipherment),
-            PublicKeyKind::Ec => may(KeyUsage::key_agreement),
-            PublicKeyKind::Other => false,
+            RSA_ENCRYPTION => may(KeyUsage::key_encipherment),
+            ID_EC_PUBLIC_KEY | ID_X_25519 => may(KeyUsage::key_agreement),
+            _ => false,
         };
         Ok(Usage {
             sign: mail && (may(KeyUsage::digital_signature) || may(KeyUsage::non_repudiation)),
