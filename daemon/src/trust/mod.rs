@@ -10,6 +10,7 @@ mod known;
 pub mod path;
 pub mod revocation;
 mod signature;
+pub mod signer;
 mod store;
 mod text;
 pub mod validator;
@@ -28,8 +29,9 @@ pub use anchors::{Anchors, Origin};
 pub use certificate::{Certificate, Unreadable};
 pub use path::PolicyInputs;
 pub use revocation::{Evidence, Revocation};
+pub use signer::{SignerVerdict, Warning};
 pub use validator::Validator;
-pub use verdict::{SignerVerdict, Status, Verdict, judge};
+pub use verdict::{Status, Verdict, judge};
 
 /// What a certificate's key is used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

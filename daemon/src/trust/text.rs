@@ -8,6 +8,7 @@ use wafer_smime::verify::Outcome;
 use super::Reason;
 use super::path::Fault;
 use super::revocation::{Revocation, Unchecked};
+use super::signer::Warning;
 
 /// Why a path does not hold.
 pub(super) fn untrusted(fault: &Fault) -> String {
@@ -76,9 +77,25 @@ fn day(time: SystemTime) -> String {
     )
 }
 
-/// A good signature of a trusted signer who is a sender.
-pub(super) fn good(name: &str) -> String {
-    format!("The message was signed by <{name}> and has not been changed.")
+/// A good signature of a trusted signer.
+pub(super) fn good(name: &str, warnings: &[Warning], known: &Revocation) -> String {
+    let mut sentence = format!("The message was signed by <{name}> and has not been changed.");
+    let notes = warnings.iter().filter_map(|warning| match warning {
+        Warning::WeakKey => Some("The key is shorter than is safe today."),
+        Warning::WeakDigest => Some("The signature uses SHA-1, which is not safe any more."),
+        Warning::LongLived => Some("The certificate is valid for longer than authorities may issue it."),
+        _ => None,
+    });
+    for note in notes {
+        sentence.push(' ');
+        sentence.push_str(note);
+    }
+    // That a certificate names no place to ask is how its authority wants it: said in the details only.
+    if matches!(known, Revocation::NotChecked(why) if *why != Unchecked::NoAddress) {
+        sentence.push(' ');
+        sentence.push_str(&revocation(known));
+    }
+    sentence
 }
 
 /// A good signature, but no signer's address is a sender's.
@@ -94,8 +111,8 @@ pub(super) fn another_address(addresses: &[String], senders: &[String]) -> Strin
     }
 }
 
-/// A good signature whose certificate has expired since.
-pub(super) fn expired_since(reason: &str) -> String {
+/// A good signature whose certificate has expired, or been given back, since.
+pub(super) fn no_longer(reason: &str) -> String {
     format!("The signature is good and was made while the certificate was valid. {reason}")
 }
 

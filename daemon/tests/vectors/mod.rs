@@ -64,8 +64,7 @@ impl Row {
         let validator = Validator::new(vec![folder.path().to_owned()])
             .with_inputs(self.inputs.clone())
             .with_revocation(Mode::Hard, None);
-        let revocation =
-            self.crls.as_ref().map(|crls| Evidence { crls, responses: &[], wait: Duration::ZERO });
+        let revocation = self.crls.as_ref().map(|crls| Evidence { crls, responses: &[], deadline: None });
         validator.examine(&Question {
             certificate: &self.certificate,
             others: &self.others,

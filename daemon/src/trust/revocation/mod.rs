@@ -11,7 +11,7 @@ mod places;
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use x509_cert::ext::pkix::CrlReason;
 use x509_cert::name::Name;
@@ -47,8 +47,8 @@ pub struct Evidence<'a> {
     pub crls: &'a [Vec<u8>],
     /// OCSP responses, DER.
     pub responses: &'a [Vec<u8>],
-    /// Longest time to wait for the network. What comes later is kept for the next time.
-    pub wait: Duration,
+    /// Until when to wait for the network; `None`: not at all. What comes later is kept for the next time.
+    pub deadline: Option<Instant>,
 }
 
 /// What is known of a path's revocation.
@@ -160,7 +160,7 @@ impl<'a> Checker<'a> {
         let crls =
             evidence.crls.iter().take(EVIDENCE_MAX).filter_map(|der| Crl::read(der.clone()).ok()).collect();
         let responses = &evidence.responses[..evidence.responses.len().min(EVIDENCE_MAX)];
-        Self { search, crls, responses, web, now, deadline: Instant::now() + evidence.wait }
+        Self { search, crls, responses, web, now, deadline: evidence.deadline.unwrap_or_else(Instant::now) }
     }
 
     /// What is known of every certificate of `found` below its root.

@@ -6,8 +6,6 @@
 mod address;
 mod cache;
 mod http;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,8 +19,6 @@ use super::revocation::crl::{CRL_MAX, Crl};
 use super::revocation::{Unchecked, host};
 use cache::{Cache, Key};
 use http::{Order, Problem};
-
-pub(super) use cache::create_private_folder;
 
 /// Longest answer of a responder, or certificate, in bytes.
 const SMALL_MAX: usize = 256 * 1024;
