@@ -208,6 +208,8 @@ fn with_certificates(verified: &Verified) -> Value {
         for (shown, signer) in signers.iter_mut().zip(&verified.signers) {
             shown["certificate"] =
                 json!(signer.certificate.as_ref().map(|der| STANDARD.encode_to_string(der)));
+            let path = signer.path.iter().map(|der| STANDARD.encode_to_string(der));
+            shown["path"] = json!(path.collect::<Vec<_>>());
         }
     }
     value

@@ -209,6 +209,16 @@ fn signer(signer: &Signer) -> String {
     if let Some(time) = signer.signing_time {
         let _ = write!(line, ", says it signed at {}", date(time));
     }
+    if !signer.warnings.is_empty() {
+        let _ = write!(line, ", look at: {}", signer.warnings.join(", "));
+    }
+    if let (Some(from), Some(until)) = (signer.not_before, signer.not_after) {
+        let _ =
+            write!(line, "\n    issued by {}, valid from {} to {}", signer.issuer, date(from), date(until));
+    }
+    if !signer.revocation_sentence.is_empty() {
+        let _ = write!(line, "\n    {}", signer.revocation_sentence);
+    }
     line
 }
 

@@ -109,6 +109,23 @@ pub struct Signer {
     pub scheme: Option<String>,
     /// Unix seconds, by the signer's own word.
     pub signing_time: Option<i64>,
+    /// What a person should look at, in words of the contract.
+    pub warnings: Vec<String>,
+    /// The certificate's issuer.
+    pub issuer: String,
+    /// Begin of validity, Unix seconds.
+    pub not_before: Option<i64>,
+    /// End of validity, Unix seconds.
+    pub not_after: Option<i64>,
+    /// `good`, `revoked`, `not-checked`, `off`, `not-asked`.
+    pub revocation: String,
+    /// What is known of revocation, for a person; may be empty.
+    pub revocation_sentence: String,
+    /// `mozilla`, `folder`, `person`: why the root is one; empty without a path.
+    pub anchor: String,
+    /// The path, DER: the certificate first, the root last.
+    #[serde(skip)]
+    pub path: Vec<Vec<u8>>,
 }
 
 /// A message was looked at.
@@ -197,6 +214,14 @@ impl Reading {
             digest: self.take("digest")?,
             scheme: self.take("scheme")?,
             signing_time: self.take("signing-time")?,
+            warnings: self.take("warnings")?.unwrap_or_default(),
+            issuer: self.take("issuer")?.unwrap_or_default(),
+            not_before: self.take("not-before")?,
+            not_after: self.take("not-after")?,
+            revocation: self.take("revocation")?.unwrap_or_default(),
+            revocation_sentence: self.take("revocation-sentence")?.unwrap_or_default(),
+            anchor: self.take("anchor")?.unwrap_or_default(),
+            path: self.take("path")?.unwrap_or_default(),
         })
     }
 

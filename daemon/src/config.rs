@@ -22,6 +22,11 @@
 //! | `pinentry` | `/usr/bin/pinentry` | the dialog program |
 //! | `keeper` | beside waferd, else `/usr/libexec/waferd/wafer-keeper` | the keeper's executable |
 //! | `trust-folder` | `/etc/waferd/trust` and `waferd/trust` below `$XDG_CONFIG_HOME` | roots, PEM or DER |
+//! | `[revocation] mode` | `"soft"` | `"hard"`: who is not known to be good is not trusted; `"off"`: not asked |
+//! | `[revocation] offline` | `false` | nothing is fetched; what was fetched before still counts |
+//! | `[revocation] hosts` | `[]` | hosts that may be asked in a private network or on this machine |
+//! | `[revocation] timeout-s` | `15` | seconds that one fetch may take (a verdict never waits so long) |
+//! | `[revocation] fetch-issuers` | `false` | fetch issuers that a message leaves out, from where it says |
 //! | `recipients-folder` | `waferd/recipients` below `$XDG_DATA_HOME` | recipients' certificates, PEM or DER |
 
 mod file;
@@ -35,6 +40,8 @@ use std::time::Duration;
 
 use wafer_client::{ErrorKind, WaferError};
 
+use crate::trust::revocation::Mode;
+use crate::trust::web::WebSettings;
 use file::SettingsFile;
 
 /// The administrator's file.
@@ -61,8 +68,21 @@ pub struct Settings {
     pub keeper: PathBuf,
     /// Folders with root certificates; a missing one holds none.
     pub trust_folders: Vec<PathBuf>,
+    /// What is asked about revocation, and whom.
+    pub revocation: Revocation,
     /// Folder with recipients' certificates; a missing one holds none.
     pub recipients_folder: PathBuf,
+}
+
+/// What is asked about revocation, and whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// What is done about it.
+    pub mode: Mode,
+    /// Whom waferd calls.
+    pub web: WebSettings,
+    /// Whether issuers that a message leaves out are fetched.
+    pub fetch_issuers: bool,
 }
 
 /// One PKCS#11 module.
@@ -122,6 +142,8 @@ pub struct Places {
     pub config_home: PathBuf,
     /// `$XDG_DATA_HOME`, or `~/.local/share`.
     pub data_home: PathBuf,
+    /// `$XDG_CACHE_HOME`, or `~/.cache`.
+    pub cache_home: PathBuf,
     /// Folder of the running executable.
     pub executable_folder: Option<PathBuf>,
 }
@@ -140,6 +162,7 @@ impl Places {
             system_file: PathBuf::from(SYSTEM_FILE),
             config_home: base("XDG_CONFIG_HOME", ".config"),
             data_home: base("XDG_DATA_HOME", ".local/share"),
+            cache_home: base("XDG_CACHE_HOME", ".cache"),
             executable_folder: std::env::current_exe()
                 .ok()
                 .and_then(|executable| executable.parent().map(Path::to_owned)),
@@ -167,6 +190,16 @@ impl Settings {
             pinentry: PathBuf::from("/usr/bin/pinentry"),
             keeper: places.keeper(),
             trust_folders: vec![PathBuf::from(SYSTEM_TRUST), places.config_home.join("waferd/trust")],
+            revocation: Revocation {
+                mode: Mode::default(),
+                web: WebSettings {
+                    offline: false,
+                    hosts: Vec::new(),
+                    timeout: Duration::from_secs(15),
+                    cache: places.cache_home.join("waferd/revocation"),
+                },
+                fetch_issuers: false,
+            },
             recipients_folder: places.data_home.join("waferd/recipients"),
         }
     }

@@ -24,7 +24,8 @@ use config::{Places, Settings};
 use directory::Directory;
 use keepers::Keepers;
 use request::Rooms;
-use trust::FolderValidator;
+use trust::Validator;
+use trust::web::Web;
 
 /// How long the start waits for tokens: a bus client that starts waferd finds them listed in its first
 /// answer, unless a module is slower than this.
@@ -59,6 +60,14 @@ pub fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     result
 }
 
+fn validator(settings: &Settings) -> Validator {
+    let revocation = &settings.revocation;
+    let web = Web::new(revocation.web.clone(), tokio::runtime::Handle::current());
+    Validator::new(settings.trust_folders.clone())
+        .with_revocation(revocation.mode, Some(web))
+        .with_chasing(revocation.fetch_issuers)
+}
+
 async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -74,7 +83,7 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     keepers.discover(DISCOVERY).await;
     let rooms = Rooms {
         keepers: keepers.clone(),
-        validator: Arc::new(FolderValidator::new(settings.trust_folders.clone())),
+        validator: Arc::new(validator(&settings)),
         directory: Directory::new(settings.recipients_folder.clone()),
     };
     let service = bus::Service::new(rooms, bad_settings, settings.stream_timeout);

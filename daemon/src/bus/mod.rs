@@ -15,6 +15,7 @@ mod reading;
 mod service;
 mod stream;
 mod token;
+mod verdict;
 mod work;
 
 use std::sync::Arc;

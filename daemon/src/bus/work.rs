@@ -2,12 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_bytes::ByteBuf;
 use wafer_client::WaferError;
 use wafer_smime::algorithm::Container;
 use wafer_smime::encrypt::Style;
 use wafer_smime::inspect::Layer;
-use wafer_smime::verify::Signer;
 use zbus::Connection;
 use zbus::message::Header;
 
@@ -15,8 +13,8 @@ use super::answer::{self, Answer, Value, identity_path, with_output};
 use super::door::{Door, Visit};
 use super::options::Options;
 use super::stream::{self, Contents, Input, MessageArgument};
+use super::verdict::signers_answer;
 use crate::request::{decrypt, encrypt, inspect, sign, verify};
-use crate::trust::SignerVerdict;
 
 pub(super) async fn sign(
     door: &Door,
@@ -144,38 +142,6 @@ pub(super) async fn verify(
         ("length", Value::Long(verified.checked.content_length)),
     ]);
     Ok(with_output(answer, &inline))
-}
-
-/// Every signer with the verdict on it.
-pub(super) fn signers_answer(signers: &[Signer], verdicts: &[SignerVerdict]) -> Value {
-    Value::Answers(
-        signers.iter().zip(verdicts).map(|(signer, verdict)| signer_answer(signer, verdict)).collect(),
-    )
-}
-
-fn signer_answer(signer: &Signer, verdict: &SignerVerdict) -> Answer {
-    let mut answer = Answer::from([
-        ("outcome", verdict.outcome.into()),
-        ("trusted", Value::Flag(verdict.trusted)),
-        ("reason", Value::Text(verdict.reason.clone())),
-        ("weaknesses", Value::Texts(signer.weaknesses.iter().map(answer::weakness).collect())),
-        ("subject", Value::Text(verdict.subject.clone())),
-        ("addresses", Value::Texts(verdict.addresses.clone())),
-        ("address-matches", Value::Flag(verdict.address_matches)),
-    ]);
-    if let Some(certificate) = &signer.certificate {
-        answer.insert("certificate", Value::Bytes(ByteBuf::from(certificate.clone())));
-    }
-    if let Some(digest) = signer.digest {
-        answer.insert("digest", answer::digest(digest).into());
-    }
-    if let Some(scheme) = signer.scheme {
-        answer.insert("scheme", answer::scheme(scheme).into());
-    }
-    if let Some(time) = signer.signing_time {
-        answer.insert("signing-time", Value::Time(unix_seconds(time)));
-    }
-    answer
 }
 
 pub(super) async fn inspect(

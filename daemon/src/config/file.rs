@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Module, Settings, first_repeated};
+use super::{Module, Revocation, Settings, first_repeated};
+use crate::trust::revocation::Mode;
 
 /// A fault found after parsing: at which byte of the file, and what.
 pub(super) struct Fault {
@@ -27,6 +28,7 @@ pub(super) struct SettingsFile {
     pinentry: Option<Spanned<PathBuf>>,
     keeper: Option<Spanned<PathBuf>>,
     trust_folder: Option<Spanned<PathBuf>>,
+    revocation: RevocationTable,
     recipients_folder: Option<Spanned<PathBuf>>,
 }
 
@@ -48,6 +50,24 @@ struct PinTable {
     idle_timeout_s: Option<u32>,
     max_timeout_s: Option<u32>,
     dialog_timeout_s: Option<Spanned<u32>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct RevocationTable {
+    mode: Option<ModeWord>,
+    offline: Option<bool>,
+    hosts: Option<Vec<String>>,
+    timeout_s: Option<Spanned<u32>>,
+    fetch_issuers: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ModeWord {
+    Off,
+    Soft,
+    Hard,
 }
 
 #[derive(Default, Deserialize)]
@@ -76,7 +96,24 @@ impl SettingsFile {
         set(&mut settings.keeper, self.keeper.map(absolute).transpose()?);
         let trust = self.trust_folder.map(absolute).transpose()?;
         set(&mut settings.trust_folders, trust.map(|folder| vec![folder]));
+        self.revocation.apply(&mut settings.revocation)?;
         set(&mut settings.recipients_folder, self.recipients_folder.map(absolute).transpose()?);
+        Ok(())
+    }
+}
+
+impl RevocationTable {
+    fn apply(self, settings: &mut Revocation) -> Result<(), Fault> {
+        let mode = self.mode.map(|word| match word {
+            ModeWord::Off => Mode::Off,
+            ModeWord::Soft => Mode::Soft,
+            ModeWord::Hard => Mode::Hard,
+        });
+        set(&mut settings.mode, mode);
+        set(&mut settings.web.offline, self.offline);
+        set(&mut settings.web.hosts, self.hosts);
+        set(&mut settings.web.timeout, seconds(self.timeout_s)?);
+        set(&mut settings.fetch_issuers, self.fetch_issuers);
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ impl Home {
             system_file: self.folder.path().join("etc.toml"),
             config_home: self.folder.path().join("config"),
             data_home: self.folder.path().join("data"),
+            cache_home: self.folder.path().join("cache"),
             executable_folder: Some(self.folder.path().join("bin")),
         }
     }

@@ -9,12 +9,14 @@ use const_oid::db::rfc5280::{
     ID_CE_SUBJECT_ALT_NAME, ID_KP_EMAIL_PROTECTION,
 };
 use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION};
-use der::asn1::{Ia5StringRef, Utf8StringRef};
-use der::{Decode, Encode};
+use const_oid::db::rfc8410::{ID_ED_25519, ID_X_25519};
+use der::asn1::{AnyRef, Ia5StringRef, UintRef, Utf8StringRef};
+use der::{Decode, Encode, Reader, SliceReader};
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName};
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
 /// id-on-SmtpUTF8Mailbox (RFC 9598 section 3).
 const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
@@ -49,6 +51,54 @@ pub struct Certificate {
     pub usage: Usage,
     /// Kind of the public key.
     pub key: PublicKeyKind,
+    /// How strong it is.
+    pub strength: Strength,
+}
+
+/// How strong a public key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strength {
+    /// `rsa`, `ec`, `ed25519`, `x25519`, or the algorithm's OID.
+    pub algorithm: String,
+    /// Bits of the modulus or of the curve; 0 if not known.
+    pub bits: u32,
+}
+
+impl Strength {
+    fn of(key: &SubjectPublicKeyInfoOwned) -> Self {
+        let octets = key.subject_public_key.raw_bytes();
+        let (algorithm, bits) = match key.algorithm.oid {
+            RSA_ENCRYPTION => ("rsa".to_owned(), modulus_bits(octets).unwrap_or(0)),
+            // An uncompressed point: 4 and two coordinates.
+            ID_EC_PUBLIC_KEY => (
+                "ec".to_owned(),
+                match octets.len() {
+                    133 => 521,
+                    length => u32::try_from(length / 2 * 8).unwrap_or(0),
+                },
+            ),
+            ID_ED_25519 => ("ed25519".to_owned(), 256),
+            ID_X_25519 => ("x25519".to_owned(), 256),
+            other => (other.to_string(), 0),
+        };
+        Self { algorithm, bits }
+    }
+
+    /// Below what the S/MIME baseline requirements (section 6.1.5) allow.
+    pub fn is_weak(&self) -> bool {
+        match self.algorithm.as_str() {
+            "rsa" => self.bits < 2048,
+            "ec" => self.bits < 256,
+            _ => false,
+        }
+    }
+}
+
+/// Bits of the modulus in an RSAPublicKey (RFC 8017 appendix A.1.1).
+fn modulus_bits(der: &[u8]) -> Option<u32> {
+    let modulus = SliceReader::new(AnyRef::from_der(der).ok()?.value()).ok()?.decode::<UintRef<'_>>().ok()?;
+    let first = modulus.as_bytes().first()?;
+    Some(u32::try_from(modulus.as_bytes().len()).ok()? * 8 - first.leading_zeros())
 }
 
 /// What a certificate's key may be used for (RFC 8551 section 4.4, RFC 5280 section 4.2.1.3 and .12).
@@ -56,7 +106,7 @@ pub struct Certificate {
 pub struct Usage {
     /// Signing mail: digitalSignature or nonRepudiation, and emailProtection.
     pub sign: bool,
-    /// Receiving encrypted mail: keyEncipherment (RSA) or keyAgreement (EC), and emailProtection.
+    /// Receiving encrypted mail: keyEncipherment (RSA) or keyAgreement (EC, X25519), and emailProtection.
     pub encrypt: bool,
     /// Signing certificates: a CA with keyCertSign (or without key usage).
     pub issue: bool,
@@ -87,7 +137,8 @@ impl Certificate {
         let parsed = CertificateInner::<Raw>::from_der(der).map_err(unreadable)?;
         let tbs = parsed.tbs_certificate();
         let extensions = Extensions(tbs.extensions().map_or(&[], |all| all.as_slice()));
-        let key = match tbs.subject_public_key_info().algorithm.oid {
+        let algorithm = tbs.subject_public_key_info().algorithm.oid;
+        let key = match algorithm {
             RSA_ENCRYPTION => PublicKeyKind::Rsa,
             ID_EC_PUBLIC_KEY => PublicKeyKind::Ec,
             _ => PublicKeyKind::Other,
@@ -104,8 +155,9 @@ impl Certificate {
             addresses,
             not_before: time(tbs.validity().not_before.to_unix_duration()),
             not_after: time(tbs.validity().not_after.to_unix_duration()),
-            usage: extensions.usage(key, tbs.extensions().is_none())?,
+            usage: extensions.usage(algorithm, tbs.extensions().is_none())?,
             key,
+            strength: Strength::of(tbs.subject_public_key_info()),
         })
     }
 
@@ -166,17 +218,21 @@ impl Extensions<'_> {
         Ok(names.iter().filter_map(address).collect())
     }
 
-    fn usage(&self, key: PublicKeyKind, no_extensions: bool) -> Result<Usage, Unreadable> {
+    fn usage(&self, key: ObjectIdentifier, no_extensions: bool) -> Result<Usage, Unreadable> {
         let key_usage = self.one::<KeyUsage>(ID_CE_KEY_USAGE)?;
         let may = |bit: fn(&KeyUsage) -> bool| key_usage.as_ref().is_none_or(bit);
-        let mail = self.one::<ExtendedKeyUsage>(ID_CE_EXT_KEY_USAGE)?.is_none_or(|usage| {
+        let extended = self.one::<ExtendedKeyUsage>(ID_CE_EXT_KEY_USAGE)?;
+        if extended.as_ref().is_some_and(|usage| usage.0.is_empty()) {
+            return Err(Unreadable("its extended key usage is empty".into()));
+        }
+        let mail = extended.is_none_or(|usage| {
             usage.0.contains(&ID_KP_EMAIL_PROTECTION) || usage.0.contains(&ANY_EXTENDED_KEY_USAGE)
         });
         let authority = self.one::<BasicConstraints>(ID_CE_BASIC_CONSTRAINTS)?.map(|basic| basic.ca);
         let encrypt = match key {
-            PublicKeyKind::Rsa => may(KeyUsage::key_encipherment),
-            PublicKeyKind::Ec => may(KeyUsage::key_agreement),
-            PublicKeyKind::Other => false,
+            RSA_ENCRYPTION => may(KeyUsage::key_encipherment),
+            ID_EC_PUBLIC_KEY | ID_X_25519 => may(KeyUsage::key_agreement),
+            _ => false,
         };
         Ok(Usage {
             sign: mail && (may(KeyUsage::digital_signature) || may(KeyUsage::non_repudiation)),
@@ -227,7 +283,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// DER of the SubjectPublicKeyInfo's algorithm parameters, used to tell curves apart.
-pub(super) fn curve(spki: &x509_cert::spki::SubjectPublicKeyInfoOwned) -> Option<ObjectIdentifier> {
+pub(super) fn curve(spki: &SubjectPublicKeyInfoOwned) -> Option<ObjectIdentifier> {
     let parameters = spki.algorithm.parameters.as_ref()?.to_der().ok()?;
     ObjectIdentifier::from_der(&parameters).ok()
 }

@@ -1,14 +1,21 @@
-//! Whether a signer is who the certificate says: certificates, paths to the roots, the verdict.
+//! Whether a signer is who the certificate says: certificates, paths to the roots, revocation, the verdict.
 //!
 //! The arithmetic of a signature is `wafer-smime`'s business; here the question is whom the key belongs
-//! to. Time is an argument everywhere. Revocation is not looked at yet: SECURITY.md says so.
+//! to. Time is an argument everywhere.
 
+pub mod anchors;
 pub mod certificate;
 pub mod files;
+mod known;
 pub mod path;
+pub mod revocation;
 mod signature;
+pub mod signer;
+mod store;
 mod text;
+pub mod validator;
 pub mod verdict;
+pub mod web;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -18,15 +25,66 @@ mod tests;
 use std::fmt;
 use std::time::SystemTime;
 
+pub use anchors::{Anchors, Origin};
 pub use certificate::{Certificate, Unreadable};
-pub use path::FolderValidator;
-pub use verdict::{SignerVerdict, Status, Verdict, judge};
+pub use path::PolicyInputs;
+pub use revocation::{Evidence, Revocation};
+pub use signer::{SignerVerdict, Warning};
+pub use validator::Validator;
+pub use verdict::{Status, Verdict, judge};
+
+/// What a certificate's key is used for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Signing mail: emailProtection, and digitalSignature or nonRepudiation.
+    #[default]
+    SignMail,
+    /// Receiving encrypted mail: emailProtection, and keyEncipherment or keyAgreement.
+    EncryptMail,
+    /// Whatever the certificate's key usage and extended key usage say.
+    Any,
+}
+
+/// A question to a [`PathValidator`].
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The certificate, DER.
+    pub certificate: &'a [u8],
+    /// Certificates that a path may lead through: DER, in any order, unreadable ones ignored.
+    pub others: &'a [Vec<u8>],
+    /// The time at which the path must hold.
+    pub at: SystemTime,
+    /// What the certificate's key is used for.
+    pub purpose: Purpose,
+    /// Whether revocation is asked about too, and what is known of it already.
+    pub revocation: Option<Evidence<'a>>,
+}
+
+/// The answer to a [`Question`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether a path to a root holds.
+    pub trust: Trust,
+    /// The path that holds, or would but for revocation: DER, the certificate first and the root last; empty
+    /// if there is none.
+    pub path: Vec<Vec<u8>>,
+    /// Why the root is one.
+    pub origin: Option<Origin>,
+    /// What is known of revocation.
+    pub revocation: Revocation,
+}
 
 /// Builds and validates a path from a certificate to a root (RFC 5280 section 6).
 pub trait PathValidator: Send + Sync {
-    /// Whether `certificate` (DER) was a mail signer's trusted certificate at the time `at`. `others`
-    /// (DER, in any order, unreadable ones ignored) are certificates a path may lead through.
-    fn validate(&self, certificate: &[u8], others: &[Vec<u8>], at: SystemTime) -> Trust;
+    /// Answers `question`.
+    fn examine(&self, question: &Question<'_>) -> Finding;
+
+    /// Whether `certificate` (DER) was a mail signer's trusted certificate at the time `at`, revocation
+    /// aside. `others` are as in [`Question`].
+    fn validate(&self, certificate: &[u8], others: &[Vec<u8>], at: SystemTime) -> Trust {
+        let purpose = Purpose::SignMail;
+        self.examine(&Question { certificate, others, at, purpose, revocation: None }).trust
+    }
 }
 
 /// The result of a path validation.
@@ -63,11 +121,17 @@ pub enum Reason {
     UnsupportedAlgorithm,
     /// `constraint`: a certificate breaks a rule its issuers set (names, length, policies).
     Constraint,
+    /// `distrusted`: the person or the administrator distrusts a certificate of the path.
+    Distrusted,
+    /// `revoked`: the issuer took a certificate of the path back.
+    Revoked,
+    /// `revocation-unknown`: revocation must be known by the settings, and is not.
+    RevocationUnknown,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Malformed,
         Self::UnknownIssuer,
         Self::Expired,
@@ -76,6 +140,9 @@ impl Reason {
         Self::BadSignature,
         Self::UnsupportedAlgorithm,
         Self::Constraint,
+        Self::Distrusted,
+        Self::Revoked,
+        Self::RevocationUnknown,
     ];
 }
 
@@ -90,6 +157,9 @@ impl fmt::Display for Reason {
             Self::BadSignature => "bad-signature",
             Self::UnsupportedAlgorithm => "unsupported-algorithm",
             Self::Constraint => "constraint",
+            Self::Distrusted => "distrusted",
+            Self::Revoked => "revoked",
+            Self::RevocationUnknown => "revocation-unknown",
         })
     }
 }

@@ -1,49 +1,40 @@
-//! Paths to the roots of the trust folders: found here, validated by `certval` (RFC 5280 section 6.1).
+//! Paths to the roots: found here, validated by `certval` (RFC 5280 section 6.1).
 //!
 //! certval's own path finder wants its stores prepared ahead; a message brings its own handful of
 //! certificates, so candidates are found here by their names and each is handed to certval whole.
 
-use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use certval::{
-    CertificationPath, CertificationPathResults, CertificationPathSettings, PDVCertificate,
-    PDVTrustAnchorChoice, PathValidationStatus, PkiEnvironment, TimeOfInterest, compare_names,
-    enforce_trust_anchor_constraints, validate_path_rfc5280,
+    CertificationPath, CertificationPathResults, CertificationPathSettings, PDVTrustAnchorChoice,
+    PathValidationStatus, PkiEnvironment, TimeOfInterest, enforce_trust_anchor_constraints,
+    validate_path_rfc5280,
 };
+use const_oid::ObjectIdentifier;
 
-use super::certificate::Certificate;
-use super::files::read_folder;
-use super::{PathValidator, Reason, Trust, signature, text};
+use super::anchors::{Anchors, Origin, Root};
+use super::known::Known;
+use super::{Purpose, Reason, signature};
 
 /// Most certificates between a signer and a root.
 const DEPTH_MAX: usize = 8;
 /// Most candidate paths tried for one signer: a stranger chooses the certificates.
 const PATHS_MAX: usize = 32;
 /// Most certificates of a message that are looked at.
-const OTHERS_MAX: usize = 64;
+pub(super) const OTHERS_MAX: usize = 64;
 
-/// Validates against the roots in the trust folders, which are read afresh each time.
-#[derive(Clone, Debug)]
-pub struct FolderValidator {
-    folders: Vec<PathBuf>,
-}
-
-impl FolderValidator {
-    /// A validator over the roots in `folders`.
-    pub fn new(folders: Vec<PathBuf>) -> Self {
-        Self { folders }
-    }
-}
-
-impl PathValidator for FolderValidator {
-    fn validate(&self, certificate: &[u8], others: &[Vec<u8>], at: SystemTime) -> Trust {
-        let roots: Vec<Vec<u8>> = self.folders.iter().flat_map(|folder| read_folder(folder)).collect();
-        match validate(certificate, others, &roots, at) {
-            Ok(()) => Trust::Trusted,
-            Err(fault) => Trust::Untrusted { reason: fault.reason, sentence: text::untrusted(&fault) },
-        }
-    }
+/// The inputs to path validation that are about policies (RFC 5280 section 6.1.1 (c) to (g)).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyInputs {
+    /// user-initial-policy-set; empty: any policy.
+    pub policies: Vec<ObjectIdentifier>,
+    /// initial-explicit-policy: the path must be valid for one of `policies`.
+    pub explicit: bool,
+    /// initial-policy-mapping-inhibit.
+    pub inhibit_mapping: bool,
+    /// initial-any-policy-inhibit.
+    pub inhibit_any: bool,
 }
 
 /// The certificates of `pool` that lead from `certificate` upwards, nearest first, without it and
@@ -76,92 +67,69 @@ pub(super) struct Fault {
     pub(super) certificate: String,
 }
 
-/// A certificate in the forms that the search (facts) and certval (parsed) need.
-#[derive(Clone)]
-struct Known {
-    facts: Certificate,
-    parsed: PDVCertificate,
+/// A path that holds.
+pub(super) struct Found {
+    /// The certificate first, the root last.
+    pub(super) chain: Vec<Known>,
+    /// Why the root is one.
+    pub(super) origin: Origin,
 }
 
-impl Known {
-    fn read(der: &[u8]) -> Option<Self> {
-        let facts = Certificate::read(der).ok()?;
-        Some(Self { facts, parsed: PDVCertificate::try_from(der).ok()? })
+/// What every path from one message is held against.
+pub(super) struct Search<'a> {
+    /// Certificates that a path may lead through.
+    pub(super) others: Vec<Known>,
+    /// The roots, and what is distrusted.
+    pub(super) anchors: &'a Anchors,
+    /// Inputs about policies.
+    pub(super) inputs: &'a PolicyInputs,
+    /// The time at which a path must hold.
+    pub(super) at: SystemTime,
+}
+
+impl<'a> Search<'a> {
+    /// A search through `others` (DER; unreadable ones are passed over).
+    pub(super) fn new(
+        others: &[Vec<u8>],
+        anchors: &'a Anchors,
+        inputs: &'a PolicyInputs,
+        at: SystemTime,
+    ) -> Self {
+        // One that comes twice would double the paths through it.
+        let mut seen = HashSet::new();
+        let once = others.iter().take(OTHERS_MAX).filter(|der| seen.insert(der.as_slice()));
+        let others = once.filter_map(|der| Known::read(der)).collect();
+        // X.509 has no fractions of a second: a certificate is valid to the end of its last one.
+        let at = at
+            .duration_since(UNIX_EPOCH)
+            .map_or(UNIX_EPOCH, |since| UNIX_EPOCH + Duration::from_secs(since.as_secs()));
+        Self { others, anchors, inputs, at }
     }
 
-    fn issued(&self, other: &Self) -> bool {
-        let issuer = other.parsed.decoded().tbs_certificate().issuer();
-        compare_names(self.parsed.decoded().tbs_certificate().subject(), issuer)
-    }
-
-    fn is_self_issued(&self) -> bool {
-        self.issued(self)
-    }
-
-    fn fault(&self, reason: Reason) -> Fault {
-        Fault { reason, certificate: self.facts.display_name().to_owned() }
-    }
-
-    /// The checks that need no other certificate.
-    fn check(&self, allowed: bool, at: SystemTime) -> Result<(), Fault> {
-        if at < self.facts.not_before {
-            return Err(self.fault(Reason::NotYetValid));
+    /// Tries candidate paths from `signer`, shortest first, until one holds and `accept` takes it; else the
+    /// first candidate's fault.
+    pub(super) fn run<T>(
+        &self,
+        signer: &Known,
+        purpose: Purpose,
+        accept: &mut dyn FnMut(Found) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.check_not_distrusted(signer)?;
+        signer.check_signer(purpose, self.at)?;
+        // A signer's own certificate among the roots was put there on purpose.
+        if let Some(origin) = self.anchors.origin_of(&signer.facts.der) {
+            return accept(Found { chain: vec![signer.clone()], origin });
         }
-        if at > self.facts.not_after {
-            return Err(self.fault(Reason::Expired));
-        }
-        if !allowed { Err(self.fault(Reason::WrongUsage)) } else { Ok(()) }
-    }
-}
-
-fn validate(certificate: &[u8], others: &[Vec<u8>], roots: &[Vec<u8>], at: SystemTime) -> Result<(), Fault> {
-    let malformed = || Fault { reason: Reason::Malformed, certificate: String::new() };
-    let signer = Known::read(certificate).ok_or_else(malformed)?;
-    signer.check(signer.facts.usage.sign, at)?;
-    // A signer's own certificate among the roots was put there on purpose.
-    if roots.iter().any(|root| root == certificate) {
-        return Ok(());
-    }
-    let search = Search {
-        others: others.iter().take(OTHERS_MAX).filter_map(|der| Known::read(der)).collect(),
-        roots: roots
-            .iter()
-            .filter_map(|der| Known::read(der))
-            .filter(|root| root.facts.usage.issue)
-            .collect(),
-        environment: environment(),
-        at,
-    };
-    search.run(&signer)
-}
-
-fn environment() -> PkiEnvironment {
-    let mut environment = PkiEnvironment::new();
-    environment.add_validate_path_callback(validate_path_rfc5280);
-    environment.add_verify_signature_message_callback(signature::verify);
-    environment
-}
-
-struct Search {
-    others: Vec<Known>,
-    roots: Vec<Known>,
-    environment: PkiEnvironment,
-    at: SystemTime,
-}
-
-impl Search {
-    /// Tries candidate paths, shortest first, until one holds; else the first candidate's fault.
-    fn run(&self, signer: &Known) -> Result<(), Fault> {
         let mut first_fault = None;
         let mut tried = 0;
         // Each entry: positions in `others`, from the signer upwards.
-        let mut open: std::collections::VecDeque<Vec<usize>> = [Vec::new()].into();
+        let mut open: VecDeque<Vec<usize>> = [Vec::new()].into();
         while let Some(steps) = open.pop_front() {
             let top = steps.last().map_or(signer, |index| &self.others[*index]);
-            for root in self.roots.iter().filter(|root| root.issued(top)) {
+            for root in self.anchors.issuing(top) {
                 tried += 1;
-                match self.holds(signer, &steps, root) {
-                    Ok(()) => return Ok(()),
+                match self.holds(signer, &steps, &root, purpose).and_then(&mut *accept) {
+                    Ok(accepted) => return Ok(accepted),
                     Err(fault) => first_fault = first_fault.or(Some(fault)),
                 }
             }
@@ -182,45 +150,70 @@ impl Search {
         next.issued(top) && !steps.contains(&index)
     }
 
-    fn holds(&self, signer: &Known, steps: &[usize], root: &Known) -> Result<(), Fault> {
+    fn holds(&self, signer: &Known, steps: &[usize], root: &Root, purpose: Purpose) -> Result<Found, Fault> {
+        let root_known = &root.known;
         // certval wants them from the root downwards.
         let between: Vec<&Known> = steps.iter().rev().map(|index| &self.others[*index]).collect();
-        root.check(root.facts.usage.mail, self.at)?;
-        for issuer in &between {
-            issuer.check(issuer.facts.usage.issue && issuer.facts.usage.mail, self.at)?;
+        for issuer in [root_known].into_iter().chain(between.iter().copied()) {
+            self.check_not_distrusted(issuer)?;
+            issuer.check_issuer(purpose, self.at)?;
         }
-        let malformed = |_| root.fault(Reason::Malformed);
-        let anchor = PDVTrustAnchorChoice::try_from(root.facts.der.as_slice()).map_err(malformed)?;
-        let settings = enforce_trust_anchor_constraints(&settings(self.at), &anchor)
-            .map_err(|_| root.fault(Reason::Constraint))?;
+        let malformed = |_| root_known.fault(Reason::Malformed);
+        let anchor = PDVTrustAnchorChoice::try_from(root_known.facts.der.as_slice()).map_err(malformed)?;
+        let settings = enforce_trust_anchor_constraints(&self.settings(), &anchor)
+            .map_err(|_| root_known.fault(Reason::Constraint))?;
         let chain = between.iter().map(|known| known.parsed.clone()).collect();
         let path = CertificationPath::new(anchor, chain, signer.parsed.clone());
         let mut results = CertificationPathResults::new();
-        match self.environment.validate_path(&self.environment, &settings, &path, &mut results) {
-            Ok(()) => Ok(()),
+        let environment = environment();
+        let down: Vec<&Known> = [root_known].into_iter().chain(between).chain([signer]).collect();
+        match environment.validate_path(&environment, &settings, &path, &mut results) {
+            Ok(()) => {
+                let chain = down.into_iter().rev().cloned().collect();
+                Ok(Found { chain, origin: root.origin })
+            }
             Err(error) => {
                 // Counted from the root, which is 0.
                 let at_fault = results.get_failure_index().unwrap_or(0) as usize;
-                let chain: Vec<&Known> = [root].into_iter().chain(between).chain([signer]).collect();
-                let at_fault = chain.get(at_fault).copied().unwrap_or(signer);
+                let at_fault = down.get(at_fault).copied().unwrap_or(signer);
                 Err(at_fault.fault(reason(error, at_fault)))
             }
         }
     }
+
+    fn check_not_distrusted(&self, known: &Known) -> Result<(), Fault> {
+        match self.anchors.is_distrusted(&known.facts.der) {
+            true => Err(known.fault(Reason::Distrusted)),
+            false => Ok(()),
+        }
+    }
+
+    fn settings(&self) -> CertificationPathSettings {
+        let mut settings = CertificationPathSettings::new();
+        let seconds = self.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        // certval takes 0 for "do not look at the time".
+        if let Ok(time) = TimeOfInterest::from_unix_secs(seconds.max(1)) {
+            settings.set_time_of_interest(time);
+        }
+        settings.set_enforce_trust_anchor_constraints(true);
+        // The anchors are chosen here; certval has no store of its own to compare with.
+        settings.set_require_ta_store(false);
+        settings.set_check_revocation_status(false);
+        if !self.inputs.policies.is_empty() {
+            settings.set_initial_policy_set_from_oid_set(self.inputs.policies.iter().copied().collect());
+        }
+        settings.set_initial_explicit_policy_indicator(self.inputs.explicit);
+        settings.set_initial_policy_mapping_inhibit_indicator(self.inputs.inhibit_mapping);
+        settings.set_initial_inhibit_any_policy_indicator(self.inputs.inhibit_any);
+        settings
+    }
 }
 
-fn settings(at: SystemTime) -> CertificationPathSettings {
-    let mut settings = CertificationPathSettings::new();
-    let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    // certval takes 0 for "do not look at the time".
-    if let Ok(time) = TimeOfInterest::from_unix_secs(seconds.max(1)) {
-        settings.set_time_of_interest(time);
-    }
-    settings.set_enforce_trust_anchor_constraints(true);
-    // The anchors are chosen here, from the folders; certval has no store of its own to compare with.
-    settings.set_require_ta_store(false);
-    settings.set_check_revocation_status(false);
-    settings
+fn environment() -> PkiEnvironment {
+    let mut environment = PkiEnvironment::new();
+    environment.add_validate_path_callback(validate_path_rfc5280);
+    environment.add_verify_signature_message_callback(signature::verify);
+    environment
 }
 
 fn reason(error: certval::Error, at_fault: &Known) -> Reason {

@@ -15,6 +15,12 @@ use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
 use super::certificate::curve;
 
+#[cfg(test)]
+std::thread_local! {
+    /// For vectors with keys of 1024 bits, which are refused otherwise.
+    pub(super) static SHORT_KEYS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 /// certval's callback. `Unrecognized` says that the algorithm is not supported or does not fit the key.
 pub(super) fn verify(
     _environment: &PkiEnvironment,
@@ -55,6 +61,10 @@ fn verification_algorithm(
 }
 
 fn rsa_pkcs1(oid: ObjectIdentifier) -> Option<&'static dyn VerificationAlgorithm> {
+    #[cfg(test)]
+    if SHORT_KEYS.get() && oid == SHA_256_WITH_RSA_ENCRYPTION {
+        return Some(&signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY);
+    }
     match oid {
         SHA_256_WITH_RSA_ENCRYPTION => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
         SHA_384_WITH_RSA_ENCRYPTION => Some(&signature::RSA_PKCS1_2048_8192_SHA384),

@@ -17,7 +17,7 @@ use super::*;
 /// A trust folder with these roots.
 struct Roots {
     _folder: tempfile::TempDir,
-    validator: FolderValidator,
+    validator: Validator,
 }
 
 impl Roots {
@@ -26,7 +26,7 @@ impl Roots {
         for (number, root) in roots.iter().enumerate() {
             fs::write(folder.path().join(format!("{number}.der")), root).unwrap();
         }
-        let validator = FolderValidator::new(vec![folder.path().join("absent"), folder.path().to_owned()]);
+        let validator = Validator::new(vec![folder.path().join("absent"), folder.path().to_owned()]);
         Self { _folder: folder, validator }
     }
 
