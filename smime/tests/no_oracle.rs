@@ -1,6 +1,6 @@
 //! Every decryption that fails for a cryptographic reason looks the same from outside: one error, in the same words,
 //! after the same readings of the message, and without a byte of output. Who sends messages to be tried learns nothing.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -104,7 +104,7 @@ fn every_row_is_answered_as_its_source_says() {
             failures.push(format!("{} {}: {answer:?}, not {expected}", row.suite, row.case));
         }
     }
-    println!("{asked} rows; not in the folder: {missing:?}");
+    eprintln!("{asked} rows; not in the folder: {missing:?}");
     assert!(failures.is_empty(), "{} of {asked}:\n{}", failures.len(), failures.join("\n"));
     assert!(asked > 60, "only {asked} rows were found");
 }

@@ -28,6 +28,10 @@ pub(crate) mod signed_verify;
 pub(crate) mod signed_write;
 
 #[cfg(test)]
+mod agreement_tests;
+#[cfg(test)]
+mod attribute_tests;
+#[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
 mod openssl_tests;

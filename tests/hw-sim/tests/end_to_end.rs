@@ -95,6 +95,57 @@ async fn openssl_opens_what_we_seal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_few_choose_is_read_by_openssl_and_by_us() {
+    let world = World::new().await;
+    world.log_in().await;
+    let message = mail::message(ALICE, "Signed and sealed as few do it.");
+    for (include, certificates) in [("all", true), ("without-root", true), ("signer", false)] {
+        let how = [
+            ("signature-scheme", Variant::from("rsa-pss")),
+            ("certificate-identifier", Variant::from("key-identifier")),
+            ("include-certificates", Variant::from(include)),
+        ];
+        let signed = world.caller.sign(&message, options(how)).await.unwrap();
+        // OpenSSL finds the intermediate in the message only.
+        assert_eq!(openssl::try_verify(&signed).is_ok(), certificates, "{include}");
+        let verdict = world.caller.verify(&signed, Options::new()).await.unwrap();
+        let signer = &signers(&verdict)[0];
+        assert_eq!((text(signer, "outcome"), text(signer, "scheme")), ("good".into(), "rsa-pss".into()));
+    }
+    for identifier in ["issuer-serial", "key-identifier"] {
+        let to = options([
+            ("recipients", addresses(&[ALICE, BOB, CAROL])),
+            ("key-transport", Variant::from("rsa-oaep")),
+            ("certificate-identifier", Variant::from(identifier)),
+        ]);
+        let reply = world.caller.run(MAIL, "Encrypt", inline(&message), answer_inline(), to).await.unwrap();
+        let sealed = output(&reply);
+        same_text(&body(&openssl::decrypt(&sealed, "SMIME", CAROL)), &body(&message));
+        for label in ["alice", "bob"] {
+            let only = options([("identity", Variant::from(world.caller.identity(label).await))]);
+            let run = world.caller.run(MAIL, "Decrypt", inline(&sealed), answer_inline(), only);
+            same_text(&body(&output(&run.await.unwrap())), &body(&message));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_signature_is_read_with_a_warning() {
+    let world = World::new().await;
+    let message = mail::message(CAROL, "Signed as in 2003.");
+    for digest in ["sha1", "md5"] {
+        let signed = openssl::sign(&message, "SMIME", CAROL, &["-md", digest]);
+        let from = options([("from", Variant::from(CAROL.address()))]);
+        let verdict = world.caller.verify(&signed, from).await.unwrap();
+        assert_eq!(text(&verdict, "status"), "valid-with-warnings", "{verdict:?}");
+        let signer = &signers(&verdict)[0];
+        let weaknesses: Vec<String> = Vec::try_from(signer["weaknesses"].try_clone().unwrap()).unwrap();
+        assert_eq!((text(signer, "outcome").as_str(), &*weaknesses), ("good", &[digest.to_owned()][..]));
+        assert!(text(&verdict, "sentence").contains("can be forged today"), "{verdict:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn we_open_what_openssl_seals() {
     let world = World::new().await;
     world.log_in().await;
