@@ -12,8 +12,10 @@ use crate::key::PrivateKey;
 use crate::mime::address;
 use crate::mime::armor::Encoder;
 use crate::mime::base64_write::Base64Writer;
+use crate::mime::canonical::Canonical;
 use crate::mime::head::Head;
-use crate::mime::message::{Message, is_binary};
+use crate::mime::message::Message;
+use crate::mime::seven_bit_scan::{Plan, Scan};
 use crate::mime::{input_error, output, output_error, pump, unwrapped};
 use crate::source::Source;
 
@@ -93,6 +95,8 @@ pub struct Prepared {
     options: Options,
     /// The message's head, for mail.
     head: Option<Head>,
+    /// How its parts are written so that relays leave them alone.
+    plan: Plan,
     content: Content,
     /// Those that go along.
     certificates: Vec<Vec<u8>>,
@@ -150,9 +154,9 @@ pub fn prepare(source: &mut dyn Source, options: &Options) -> Result<Prepared> {
         return Err(Error::UnsupportedAlgorithm(format!("{} with Ed25519", options.digest.name())));
     }
     signed_write::check_certificate(&options.certificate, options.scheme)?;
-    let (head, content) = match options.container {
+    let (head, plan, content) = match options.container {
         Container::Mail => hash_mail(source, options)?,
-        Container::Cms(_) => (None, hash_bytes(source, options.digest)?),
+        Container::Cms(_) => (None, Plan::default(), hash_bytes(source, options.digest)?),
     };
     let attributes = signed_write::signed_attributes(
         &content.digest,
@@ -167,7 +171,7 @@ pub fn prepare(source: &mut dyn Source, options: &Options) -> Result<Prepared> {
         message: attributes,
     };
     let certificates = included(options)?;
-    Ok(Prepared { options: options.clone(), head, content, certificates, request })
+    Ok(Prepared { options: options.clone(), head, plan, content, certificates, request })
 }
 
 /// The certificates that go along.
@@ -230,7 +234,7 @@ impl Prepared {
         let message = self.reopen(source)?;
         write(out, &output::clear_head(&message.head, self.options.digest, &boundary))?;
         let mut hashers = Hashers::new(&[self.options.digest]);
-        let length = message.entity(&mut |bytes| {
+        let length = message.recoded_entity(&self.plan, &mut |bytes| {
             hashers.update(bytes);
             write(out, bytes)
         })?;
@@ -299,19 +303,43 @@ impl Content {
     }
 }
 
-fn hash_mail(source: &mut dyn Source, options: &Options) -> Result<(Option<Head>, Content)> {
+fn hash_mail(source: &mut dyn Source, options: &Options) -> Result<(Option<Head>, Plan, Content)> {
+    let plan = match options.form {
+        Form::Clear => {
+            let (head, plan, content) = scan(source, options.digest)?;
+            if !plan.is_needed() {
+                return Ok((Some(head), plan, content));
+            }
+            plan
+        }
+        Form::Opaque => Plan::default(),
+    };
     let message = Message::open(source)?;
-    if options.form == Form::Clear && is_binary(&message.head) {
-        let reason = "a binary body cannot be clear-signed; encode it in base64, or sign opaquely";
-        return Err(Error::Malformed(reason.to_owned()));
-    }
     let head = message.head.clone();
     let mut hashers = Hashers::new(&[options.digest]);
-    let length = message.entity(&mut |bytes| {
+    let length = message.recoded_entity(&plan, &mut |bytes| {
         hashers.update(bytes);
         Ok(())
     })?;
-    Ok((Some(head), Content::new(&hashers.finish(), length, options.digest)))
+    Ok((Some(head), plan, Content::new(&hashers.finish(), length, options.digest)))
+}
+
+/// What a relay could change, and how to keep it from that (RFC 8551 section 3.1.3). In the same reading the entity
+/// is hashed as it is: mostly nothing must be changed.
+fn scan(source: &mut dyn Source, algorithm: DigestAlgorithm) -> Result<(Head, Plan, Content)> {
+    let message = Message::open(source)?;
+    let head = message.head.clone();
+    let (mut scan, mut form) = (Scan::default(), Canonical::default());
+    let (mut hashers, mut length) = (Hashers::new(&[algorithm]), 0);
+    message.raw_entity(&mut |bytes| {
+        scan.feed(bytes)?;
+        form.feed(bytes, &mut |bytes| {
+            hashers.update(bytes);
+            length += bytes.len() as u64;
+            Ok(())
+        })
+    })?;
+    Ok((head, scan.finish()?, Content::new(&hashers.finish(), length, algorithm)))
 }
 
 fn hash_bytes(source: &mut dyn Source, algorithm: DigestAlgorithm) -> Result<Content> {

@@ -315,3 +315,47 @@ fn openssl_decompresses_ours() {
         "{told}"
     );
 }
+
+/// What a relay does that takes 7bit only: it encodes what is more, and drops blanks at line ends.
+fn relayed(message: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8(message.to_vec()).expect("a relay would make something else of it");
+    assert!(text.is_ascii());
+    let mended =
+        |line: &str| if line.starts_with("From ") { format!(">{line}") } else { line.trim_end().to_owned() };
+    text.split("\r\n").map(mended).collect::<Vec<_>>().join("\r\n").into_bytes()
+}
+
+#[test]
+fn a_clear_signature_survives_a_relay() {
+    let eight =
+        LETTER.replace("quoted-printable", "8bit").replace("=C3=A4", "\u{e4} \n").replace("=46rom", "From");
+    let binary = "From: anna@example.test\nContent-Type: application/octet-stream\n\
+        Content-Transfer-Encoding: binary\n\n\u{0}\n\r\n\u{e4}From \n";
+    let long = format!("From: anna@example.test\n\n{}", "long ".repeat(1000));
+    let nested = format!(
+        "From: anna@example.test\nContent-Type: multipart/mixed; boundary=m\nContent-Transfer-Encoding: 8bit\n\n\
+         --m\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n\u{e4} \n.\n\n--m\n\
+         Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\n{eight}\n--m\n\
+         Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\nFrom x =20 \n--m--\n"
+    );
+    for message in [eight.as_str(), binary, &long, &nested] {
+        let signed = clear(message.as_bytes());
+        let (report, entity) = read_one(&relayed(&signed));
+        assert_eq!((report.protection, report.concerns), (Protection::Signed, vec![]), "{message}");
+        let parsed = |bytes: &[u8]| mail_parser::MessageParser::default().parse(bytes).unwrap().into_owned();
+        let texts = |bytes: &[u8]| {
+            let message = parsed(bytes);
+            let texts = message.parts.iter().map(|part| part.contents().to_vec()).collect::<Vec<_>>();
+            texts
+                .into_iter()
+                .map(|text| String::from_utf8_lossy(&text).replace("\r\n", "\n"))
+                .collect::<Vec<_>>()
+        };
+        if message != nested {
+            assert_eq!(texts(&entity), texts(message.as_bytes()));
+        }
+    }
+    // Another's signature inside stays as it is.
+    let inner = opaque(eight.as_bytes());
+    assert!(read_one(&clear(&inner)).0.layers.len() == 2);
+}

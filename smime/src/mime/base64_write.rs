@@ -44,6 +44,11 @@ impl<W: Write> Base64Writer<W> {
         Ok(self.out)
     }
 
+    /// What has been written to.
+    pub(crate) fn out(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Encodes at most [`LINES`] lines; only the last of all may be shorter than the others.
     fn encode(&mut self, bytes: &[u8]) -> io::Result<()> {
         let encoded = STANDARD.encode(bytes, Out::from_slice(&mut self.encoded));

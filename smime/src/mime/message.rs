@@ -11,6 +11,8 @@ use crate::mime::content_type::ContentType;
 use crate::mime::head::Head;
 use crate::mime::kind::{Kind, Transfer};
 use crate::mime::quoted_printable::QuotedPrintable;
+use crate::mime::seven_bit::SevenBit;
+use crate::mime::seven_bit_scan::Plan;
 use crate::mime::{BUFFER, input_error, pump};
 use crate::source::Source;
 
@@ -59,6 +61,38 @@ impl<'a> Message<'a> {
             let mut canonical = Canonical::default();
             pump(&mut self.body, &mut |bytes| canonical.feed(bytes, &mut counted))?;
         }
+        Ok(length)
+    }
+
+    /// Hands the MIME entity as it came to `sink`.
+    ///
+    /// # Errors
+    /// As [`Message::entity`].
+    pub(crate) fn raw_entity(mut self, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        sink(&entity_head(&self.head))?;
+        pump(&mut self.body, sink).map(drop)
+    }
+
+    /// Hands the MIME entity to `sink` as `plan` says, in canonical form. Answers the number of bytes.
+    ///
+    /// # Errors
+    /// As [`Message::entity`].
+    pub(crate) fn recoded_entity(
+        self,
+        plan: &Plan,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u64> {
+        if !plan.is_needed() {
+            return self.entity(sink);
+        }
+        let mut length = 0;
+        let mut counted = |bytes: &[u8]| {
+            length += bytes.len() as u64;
+            sink(bytes)
+        };
+        let mut writer = SevenBit::new(plan);
+        self.raw_entity(&mut |bytes| writer.feed(bytes, &mut counted))?;
+        writer.finish(&mut counted)?;
         Ok(length)
     }
 

@@ -16,6 +16,9 @@ pub(crate) mod message;
 pub(crate) mod multipart;
 pub(crate) mod output;
 pub(crate) mod quoted_printable;
+pub(crate) mod quoted_printable_write;
+pub(crate) mod seven_bit;
+pub(crate) mod seven_bit_scan;
 pub(crate) mod walk;
 
 use std::io::{self, BufRead};

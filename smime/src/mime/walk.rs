@@ -26,6 +26,8 @@ pub(crate) struct Place {
     pub(crate) forwarded: bool,
     /// A part of a `multipart/signed`.
     pub(crate) of_signed: bool,
+    /// Somewhere within a `multipart/signed`.
+    pub(crate) within_signed: bool,
     depth: usize,
 }
 
@@ -186,6 +188,7 @@ impl Walker {
             self.place = frame.place.clone();
             self.place.path.push(frame.count);
             self.place.of_signed = frame.signed;
+            self.place.within_signed |= frame.signed;
             self.place.depth += 1;
             self.state = if self.parts > PARTS { State::Body } else { State::Head };
         }

@@ -19,19 +19,19 @@ use zeroize::Zeroizing;
 pub(crate) const MAIL: Container = Container::Mail;
 pub(crate) const DER: Container = Container::Cms(Armor::Der);
 
-/// A mail as a mail program would hand it in, with LF.
+/// A mail as a mail program would hand it in, with LF; no relay has a reason to change it.
 pub(crate) const LETTER: &str = "From: Anna <anna@example.test>\n\
 To: Bert <bert@example.test>\n\
 Subject: a letter\n\
 MIME-Version: 1.0\n\
 Content-Type: text/plain; charset=utf-8\n\
-Content-Transfer-Encoding: 8bit\n\
+Content-Transfer-Encoding: quoted-printable\n\
 \n\
 Dear Bert,\n\
---b1 is no boundary here, \u{e4}\u{f6}\u{fc}.\n\
+--b1 is no boundary here, =C3=A4=C3=B6=C3=BC.\n\
 \n\
 .\n\
-From Anna\n";
+=46rom Anna\n";
 
 /// The MIME entity in [`LETTER`], as it is sealed.
 pub(crate) fn letter_entity() -> String {
