@@ -3,6 +3,7 @@
 #   make demo       one mail signed, verified, encrypted and decrypted with a SoftHSM token, step by step
 #   make test       every test (installs what is missing)
 #   make fuzz       SECONDS=60: each fuzz target for so long
+#   make interop    Wafer and six other programs read each other; writes docs/interop.md
 #   make bench      Wafer beside raw PKCS#11, gpgsm and OpenSSL, in one interleaved run
 #   make lint       format, clippy, docs, licences
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -30,7 +31,7 @@ endif
 
 INSTALL := install
 
-.PHONY: help deps build release test fuzz demo bench lint fmt-check install uninstall clean
+.PHONY: help deps build release test fuzz interop demo bench lint fmt-check install uninstall clean
 
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
@@ -61,6 +62,16 @@ SECONDS ?= 60
 fuzz:
 	@scripts/deps build fuzz
 	@fuzz/run $(SECONDS)
+
+# Debian has no Python cryptography that is new enough to encrypt, so that one comes from PyPI.
+interop:
+	@scripts/deps build test interop
+	@test -x $(CARGO_TARGET_DIR)/interop/bin/python || python3 -m venv $(CARGO_TARGET_DIR)/interop
+	$(CARGO_TARGET_DIR)/interop/bin/pip install --quiet --disable-pip-version-check cryptography==50.0.2
+	@mkdir -p docs
+	WAFER_INTEROP=$(CURDIR)/docs/interop.md WAFER_INTEROP_PYTHON=$(CARGO_TARGET_DIR)/interop/bin/python \
+	  cargo test --locked -p wafer-smime --test interop page
+	@echo "interop: docs/interop.md is the matrix"
 
 demo:
 	@scripts/deps build demo

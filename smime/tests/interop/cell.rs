@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use wafer_smime::algorithm::{ContentCipher, DigestAlgorithm, KeyTransport, SignatureScheme};
 use wafer_smime::sign::Form;
 use wafer_smime::verify::Outcome;
-use wafer_smime::{encrypt, error};
+use wafer_smime::{decrypt, encrypt, error};
 
 use crate::common::{DER, Key, Person, outcomes, verify, verify_detached};
 use crate::peer::Peer;
@@ -103,15 +103,18 @@ pub(crate) fn try_cell(
         (Operation::SignPss, Reading::Peer) => {
             peer.verify(&signed(person, key, Form::Opaque, true)?, Form::Opaque)
         }
-        (Operation::Sign(form), Reading::Ours) => verified(&peer.sign(form, false)?, form),
-        (Operation::SignPss, Reading::Ours) => verified(&peer.sign(Form::Opaque, true)?, Form::Opaque),
+        (Operation::Sign(form), Reading::Ours) => verified(&peer.sign(form, false)?, form, false),
+        (Operation::SignPss, Reading::Ours) => verified(&peer.sign(Form::Opaque, true)?, Form::Opaque, true),
         (Operation::Encrypt(cipher), Reading::Peer) => same(&peer.decrypt(&sealed(person, cipher, false)?)?),
         (Operation::EncryptOaep, Reading::Peer) => {
             same(&peer.decrypt(&sealed(person, ContentCipher::Aes256Cbc, true)?)?)
         }
-        (Operation::Encrypt(cipher), Reading::Ours) => opened(person, &peer.encrypt(cipher, false)?),
+        (Operation::Encrypt(cipher), Reading::Ours) => {
+            opened(person, &peer.encrypt(cipher, false)?, cipher, false)
+        }
         (Operation::EncryptOaep, Reading::Ours) => {
-            opened(person, &peer.encrypt(ContentCipher::Aes256Cbc, true)?)
+            let cbc = ContentCipher::Aes256Cbc;
+            opened(person, &peer.encrypt(cbc, true)?, cbc, true)
         }
     }
 }
@@ -135,15 +138,20 @@ fn signed(person: &Person, key: Key, form: Form, pss: bool) -> Result<Vec<u8>, S
     person.sign_with(CONTENT, &options).map_err(ours)
 }
 
-fn verified(message: &[u8], form: Form) -> Result<(), String> {
-    let outcomes = match form {
-        Form::Clear => outcomes(&verify_detached(message, CONTENT).map_err(ours)?),
+fn verified(message: &[u8], form: Form, pss: bool) -> Result<(), String> {
+    let verified = match form {
+        Form::Clear => verify_detached(message, CONTENT).map_err(ours)?,
         Form::Opaque => {
             let (verified, content) = verify(message, DER).map_err(ours)?;
             same(&content)?;
-            outcomes(&verified)
+            verified
         }
     };
+    let scheme = verified.signers[0].scheme;
+    if (scheme == Some(SignatureScheme::RsaPss)) != pss {
+        return Err(format!("signed with {scheme:?}"));
+    }
+    let outcomes = outcomes(&verified);
     if outcomes == [Outcome::Good] { Ok(()) } else { Err(format!("wafer: {outcomes:?}")) }
 }
 
@@ -159,8 +167,15 @@ fn sealed(person: &Person, cipher: ContentCipher, oaep: bool) -> Result<Vec<u8>,
     Ok(out)
 }
 
-fn opened(person: &Person, message: &[u8]) -> Result<(), String> {
-    same(&person.decrypt(message, DER).map_err(ours)?.1)
+/// NSS takes another block cipher than it is asked for, but nobody takes GCM for CBC.
+fn opened(person: &Person, mut message: &[u8], cipher: ContentCipher, oaep: bool) -> Result<(), String> {
+    let (opened, content) = person.decrypt(message, DER).map_err(ours)?;
+    let sealed = decrypt::open(&mut message, DER).map_err(ours)?;
+    let by_oaep = matches!(sealed.recipients()[0].request, Some(decrypt::Request::RsaOaep { .. }));
+    if (opened.cipher.is_gcm(), by_oaep) != (cipher.is_gcm(), oaep) {
+        return Err(format!("encrypted with {:?}, OAEP: {by_oaep}", opened.cipher));
+    }
+    same(&content)
 }
 
 fn ours(error: error::Error) -> String {

@@ -4,16 +4,21 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use wafer_smime::algorithm::ContentCipher;
+use wafer_smime::algorithm::{Armor, Container, ContentCipher};
 use wafer_smime::sign::Form;
+use wafer_smime::verify::Outcome;
 
 use crate::cell::{CONTENT, same};
-use crate::common::{Person, words};
+use crate::common::{DER, Key, Person, encrypt, has, outcomes, verify, words};
 use crate::peer::{Peer, cannot, said};
 
 struct Gpgsm<'a>(&'a Person);
 
 pub(crate) fn open(person: &Person) -> Result<Box<dyn Peer + '_>, String> {
+    Ok(Box::new(home(person)?))
+}
+
+fn home(person: &Person) -> Result<Gpgsm<'_>, String> {
     let conf = b"disable-crl-checks\ndisable-policy-checks\ndisable-dirmngr\nno-secmem-warning\n";
     person.write("content", CONTENT);
     fs::set_permissions(person.dir.path(), Permissions::from_mode(0o700)).unwrap();
@@ -28,7 +33,7 @@ pub(crate) fn open(person: &Person) -> Result<Box<dyn Peer + '_>, String> {
     home.gpgsm("--import ca.pem cert.pem")?;
     // Debian 12's gpgsm (2.2) crashes over an EC key in PKCS#12, but has the certificate by now.
     let _ = home.gpgsm("--import user.p12");
-    Ok(Box::new(home))
+    Ok(home)
 }
 
 impl Gpgsm<'_> {
@@ -82,5 +87,30 @@ impl Peer for Gpgsm<'_> {
 impl Drop for Gpgsm<'_> {
     fn drop(&mut self) {
         let _ = Command::new("gpgconf").args(["--kill", "all"]).env("GNUPGHOME", self.0.dir.path()).status();
+    }
+}
+
+/// What the matrix has no column for.
+#[test]
+fn every_armor_and_a_second_recipient() {
+    if !has("gpgsm") {
+        return;
+    }
+    let (anna, other) = (Person::new(Key::Rsa), Person::new(Key::P384));
+    let home = home(&anna).unwrap();
+    for (armor, assume) in [(Armor::Pem, ""), (Armor::Base64, "--assume-base64")] {
+        let container = Container::Cms(armor);
+        anna.write("signed", &anna.sign(CONTENT, container, Form::Opaque));
+        home.gpgsm(&format!("{assume} --verify signed")).unwrap();
+        anna.write("sealed", &encrypt(CONTENT, container, ContentCipher::Aes128Cbc, &[&other, &anna]));
+        same(&home.gpgsm(&format!("{assume} --decrypt sealed")).unwrap()).unwrap();
+    }
+    for armor in ["--armor", "--base64"] {
+        let (verified, content) =
+            verify(&home.gpgsm(&format!("{armor} --sign content")).unwrap(), DER).unwrap();
+        assert_eq!(outcomes(&verified), [Outcome::Good], "{armor}");
+        same(&content).unwrap();
+        let encrypt = format!("{armor} --cipher-algo AES128 -r anna@example.test --encrypt content");
+        same(&anna.decrypt(&home.gpgsm(&encrypt).unwrap(), DER).unwrap().1).unwrap();
     }
 }
