@@ -10,7 +10,7 @@ use super::answer::{Answer, Value, with_output};
 use super::door::Door;
 use super::options::Options;
 use super::stream::{self, Contents, MessageArgument};
-use super::work::signers_answer;
+use super::verdict::signers_answer;
 use crate::request::read::{Order, Read, read as use_case};
 use crate::trust::Verdict;
 
