@@ -56,6 +56,9 @@ pub enum Command {
     Lock(TokenName),
     /// Enter a token's PIN now.
     Unlock(TokenName),
+    /// Decide by hand which certificates to trust.
+    #[command(subcommand)]
+    Trust(Trust),
     /// Say how the service is.
     Status,
     /// Show what was done with your keys.
@@ -170,6 +173,28 @@ pub struct Inspect {
     /// The message; "-" is standard input.
     #[arg(default_value = "-")]
     pub input: PathBuf,
+}
+
+/// `wafer trust`.
+#[derive(Debug, Subcommand)]
+pub enum Trust {
+    /// List every decision ever made, oldest first.
+    List,
+    /// Trust an authority, or one person's certificate.
+    Add {
+        /// A file with certificates (PEM or DER).
+        file: PathBuf,
+    },
+    /// Distrust a certificate, and all that was issued with it.
+    Distrust {
+        /// A file with certificates (PEM or DER).
+        file: PathBuf,
+    },
+    /// Take a decision back.
+    Revoke {
+        /// The certificate's fingerprint, or the beginning of it.
+        fingerprint: String,
+    },
 }
 
 /// A token by name.

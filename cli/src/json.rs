@@ -2,6 +2,7 @@
 
 use base64_simd::STANDARD;
 use serde_json::{Value, json};
+use wafer_client::proxies::ResultMap;
 use zbus::Variant;
 
 /// `value` as JSON; a descriptor, which has no meaning outside its process, is null.
@@ -35,6 +36,11 @@ pub(crate) fn value(value: &Variant<'_>) -> Value {
         Variant::Variant(inner) => self::value(inner),
         _ => Value::Null,
     }
+}
+
+/// Named values as a JSON object.
+pub(crate) fn object(map: &ResultMap) -> Value {
+    Value::Object(map.iter().map(|(name, entry)| (name.clone(), value(entry))).collect())
 }
 
 fn key_text(key: &Variant<'_>) -> String {

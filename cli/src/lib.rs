@@ -13,6 +13,7 @@ mod output;
 mod report;
 mod service;
 mod text;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,7 @@ async fn execute(arguments: Arguments, report: &Report) -> Result<u8, WaferError
         Command::Identities => service::identities(&client, report).await,
         Command::Lock(token) => service::lock(&client, token.token.as_deref(), report).await,
         Command::Unlock(token) => service::unlock(&client, &common, token.token.as_deref(), report).await,
+        Command::Trust(command) => trust::run(&client, &common, command, report).await,
         Command::Status => service::status(&client, report).await,
         Command::Log => service::log(&client, report).await,
     }

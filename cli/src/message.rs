@@ -172,20 +172,20 @@ fn recipients(names: &[String]) -> Result<(Vec<String>, Vec<Vec<u8>>), WaferErro
             addresses.push(name.clone());
             continue;
         }
-        let bytes = fs::read(name).map_err(|error| {
-            WaferError::new(ErrorKind::InputFailed, text::cannot_read(Path::new(name), &error))
-        })?;
-        let found = certificates_in(&bytes).map_err(|_| no_certificate(name))?;
-        if found.is_empty() {
-            return Err(no_certificate(name));
-        }
-        certificates.extend(found);
+        certificates.extend(read_certificates(Path::new(name))?);
     }
     Ok((addresses, certificates))
 }
 
-fn no_certificate(name: &str) -> WaferError {
-    WaferError::new(ErrorKind::InvalidArgument, text::no_certificate_in(name))
+/// The certificates (DER) in a file, at least one.
+pub(crate) fn read_certificates(file: &Path) -> Result<Vec<Vec<u8>>, WaferError> {
+    let cannot_read = |error| WaferError::new(ErrorKind::InputFailed, text::cannot_read(file, &error));
+    let found = certificates_in(&fs::read(file).map_err(cannot_read)?).unwrap_or_default();
+    if found.is_empty() {
+        let sentence = text::no_certificate_in(&file.display().to_string());
+        return Err(WaferError::new(ErrorKind::InvalidArgument, sentence));
+    }
+    Ok(found)
 }
 
 /// The certificates (DER) in a PEM or DER file.

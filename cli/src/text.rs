@@ -27,6 +27,8 @@ for a dialog, 18 not allowed, 19 too many calls, 20 timed out, 21 wrong settings
 pub(crate) const CANCELLED: &str = "Cancelled.";
 /// `wafer tokens` without any.
 pub(crate) const NO_TOKENS: &str = "No token is present.";
+/// `wafer trust list` without any.
+pub(crate) const NO_DECISIONS: &str = "Nothing was decided by hand.";
 /// `wafer identities` without any.
 pub(crate) const NO_IDENTITIES: &str = "No token that is present holds a certificate with a key.";
 /// `wafer log` without entries.
@@ -153,6 +155,21 @@ pub(crate) fn inspected(inspected: &Inspected) -> String {
         };
     }
     line
+}
+
+/// A decision about a certificate on one line.
+pub(crate) fn decision(decision: &Value) -> String {
+    let text = |name: &str| decision[name].as_str().unwrap_or_default().to_owned();
+    let what = match (text("choice").as_str(), decision["holds"].as_bool()) {
+        ("trust", Some(true)) => "trusted",
+        ("distrust", Some(true)) => "distrusted",
+        ("trust", _) => "was trusted",
+        ("distrust", _) => "was distrusted",
+        _ => "revoked what was decided",
+    };
+    let fingerprint: String = text("fingerprint").chars().take(20).collect();
+    let (when, who) = (date(decision["time"].as_i64().unwrap_or_default()), text("program"));
+    format!("{fingerprint} {}: {what}, {when}, by {who}", text("subject"))
 }
 
 /// A token on one line.

@@ -13,7 +13,9 @@ use zbus::{Connection, MatchRule, MessageStream, ObjectPath, Variant};
 use crate::names::{PRIVATE_SOCKET, ROOT_PATH};
 use crate::options::Options;
 use crate::outcome::{Decrypted, Encrypted, Inspected, Reading, Signed, Verified};
-use crate::proxies::{CmsProxy, LogLine, MailProxy, ObjectManagerProxy, ResultMap, ServiceProxy, TokenProxy};
+use crate::proxies::{
+    CmsProxy, LogLine, MailProxy, ObjectManagerProxy, ResultMap, ServiceProxy, TokenProxy, TrustProxy,
+};
 use crate::read::MessageRead;
 use crate::stream::{Collected, Input, Output};
 use crate::{ErrorKind, WaferError};
@@ -306,6 +308,40 @@ impl Client {
     /// Those of `Service.Status`.
     pub async fn status(&self) -> Result<ResultMap, WaferError> {
         Ok(self.service().await?.status().await?)
+    }
+
+    /// Every decision about trust, oldest first.
+    ///
+    /// # Errors
+    /// Those of `Trust.List`.
+    pub async fn trust_decisions(&self) -> Result<Vec<ResultMap>, WaferError> {
+        Ok(self.trust().await?.list().await?)
+    }
+
+    /// Decides about `certificate` (DER); `choice` is `trust` or `distrust`.
+    ///
+    /// # Errors
+    /// Those of `Trust.Decide`.
+    pub async fn decide_trust(
+        &self,
+        certificate: &[u8],
+        choice: &str,
+        options: &Options,
+    ) -> Result<ResultMap, WaferError> {
+        let certificate = serde_bytes::Bytes::new(certificate);
+        Ok(self.trust().await?.decide(certificate, choice, options.map()).await?)
+    }
+
+    /// Takes back what holds about the certificate whose fingerprint begins with `fingerprint`.
+    ///
+    /// # Errors
+    /// Those of `Trust.Revoke`.
+    pub async fn revoke_trust(&self, fingerprint: &str, options: &Options) -> Result<ResultMap, WaferError> {
+        Ok(self.trust().await?.revoke(fingerprint, options.map()).await?)
+    }
+
+    async fn trust(&self) -> Result<TrustProxy<'_>, WaferError> {
+        Ok(TrustProxy::new(&self.connection).await?)
     }
 
     async fn mail(&self) -> Result<MailProxy<'_>, WaferError> {

@@ -138,6 +138,28 @@ pub trait Service {
     async fn status(&self) -> zbus::Result<ResultMap>;
 }
 
+/// `org.waferd.Wafer1.Trust`: what the person decided about certificates.
+#[zbus::proxy(
+    interface = "org.waferd.Wafer1.Trust",
+    default_service = "org.waferd.Wafer1",
+    default_path = "/org/waferd/Wafer1"
+)]
+pub trait Trust {
+    /// Every decision, oldest first.
+    async fn list(&self) -> zbus::Result<Vec<ResultMap>>;
+
+    /// Trusts or distrusts a certificate.
+    async fn decide(
+        &self,
+        certificate: &serde_bytes::Bytes,
+        choice: &str,
+        options: &OptionMap,
+    ) -> zbus::Result<ResultMap>;
+
+    /// Takes back what holds about a certificate.
+    async fn revoke(&self, fingerprint: &str, options: &OptionMap) -> zbus::Result<ResultMap>;
+}
+
 /// `org.waferd.Wafer1.Token`: a token that is present.
 #[zbus::proxy(interface = "org.waferd.Wafer1.Token", default_service = "org.waferd.Wafer1")]
 pub trait Token {

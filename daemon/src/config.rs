@@ -22,6 +22,7 @@
 //! | `pinentry` | `/usr/bin/pinentry` | the dialog program |
 //! | `keeper` | beside waferd, else `/usr/libexec/waferd/wafer-keeper` | the keeper's executable |
 //! | `trust-folder` | `/etc/waferd/trust` and `waferd/trust` below `$XDG_CONFIG_HOME` | roots, PEM or DER |
+//! | `mozilla-roots` | `true` | Mozilla's authorities for mail (package libnss3) are roots too |
 //! | `[revocation] mode` | `"soft"` | `"hard"`: who is not known to be good is not trusted; `"off"`: not asked |
 //! | `[revocation] offline` | `false` | nothing is fetched; what was fetched before still counts |
 //! | `[revocation] hosts` | `[]` | hosts that may be asked in a private network or on this machine |
@@ -68,6 +69,12 @@ pub struct Settings {
     pub keeper: PathBuf,
     /// Folders with root certificates; a missing one holds none.
     pub trust_folders: Vec<PathBuf>,
+    /// Whether Mozilla's authorities for mail are roots too.
+    pub mozilla_roots: bool,
+    /// Where the list of them is kept.
+    pub mozilla_kept: PathBuf,
+    /// What the person decided about certificates by hand.
+    pub trust_decisions: PathBuf,
     /// What is asked about revocation, and whom.
     pub revocation: Revocation,
     /// Folder with recipients' certificates; a missing one holds none.
@@ -190,6 +197,9 @@ impl Settings {
             pinentry: PathBuf::from("/usr/bin/pinentry"),
             keeper: places.keeper(),
             trust_folders: vec![PathBuf::from(SYSTEM_TRUST), places.config_home.join("waferd/trust")],
+            mozilla_roots: true,
+            mozilla_kept: places.cache_home.join("waferd/mozilla-roots.pem"),
+            trust_decisions: places.data_home.join("waferd/trust.jsonl"),
             revocation: Revocation {
                 mode: Mode::default(),
                 web: WebSettings {

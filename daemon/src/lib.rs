@@ -24,8 +24,8 @@ use config::{Places, Settings};
 use directory::Directory;
 use keepers::Keepers;
 use request::Rooms;
-use trust::Validator;
 use trust::web::Web;
+use trust::{Decisions, Mozilla, Validator};
 
 /// How long the start waits for tokens: a bus client that starts waferd finds them listed in its first
 /// answer, unless a module is slower than this.
@@ -60,12 +60,32 @@ pub fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     result
 }
 
-fn validator(settings: &Settings) -> Validator {
+fn validator(settings: &Settings, decisions: Option<Arc<Decisions>>) -> Validator {
     let revocation = &settings.revocation;
     let web = Web::new(revocation.web.clone(), tokio::runtime::Handle::current());
-    Validator::new(settings.trust_folders.clone())
+    let mozilla = Mozilla::find_module().filter(|_| settings.mozilla_roots).map(|module| {
+        let (keeper, kept) = (settings.keeper.clone(), settings.mozilla_kept.clone());
+        Mozilla { module, keeper, kept }
+    });
+    let validator = Validator::new(settings.trust_folders.clone())
+        .with_mozilla(mozilla)
         .with_revocation(revocation.mode, Some(web))
-        .with_chasing(revocation.fetch_issuers)
+        .with_chasing(revocation.fetch_issuers);
+    match decisions {
+        Some(decisions) => validator.with_decisions(decisions),
+        None => validator,
+    }
+}
+
+/// What the person decided about certificates. A file that cannot be read is left alone, and said.
+fn decisions(settings: &Settings) -> Option<Arc<Decisions>> {
+    Decisions::open(&settings.trust_decisions)
+        .inspect_err(|error| {
+            let file = settings.trust_decisions.display();
+            tracing::error!(%file, %error, "the decisions about trust cannot be read");
+        })
+        .ok()
+        .map(Arc::new)
 }
 
 async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
@@ -81,9 +101,11 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     };
     let keepers = Keepers::new(&settings);
     keepers.discover(DISCOVERY).await;
+    let decisions = decisions(&settings);
     let rooms = Rooms {
         keepers: keepers.clone(),
-        validator: Arc::new(validator(&settings)),
+        validator: Arc::new(validator(&settings, decisions.clone())),
+        decisions,
         directory: Directory::new(settings.recipients_folder.clone()),
     };
     let service = bus::Service::new(rooms, bad_settings, settings.stream_timeout);

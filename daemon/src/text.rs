@@ -65,6 +65,10 @@ pub(crate) const READER_CLOSED: &str = "nobody reads from it";
 /// Problem: input and output are one file.
 pub(crate) const SAME_FILE: &str = "input and output are the same file";
 /// Problem: content twice.
+pub(crate) const NO_SUCH_DECISION: &str = "not exactly one decision that holds is about such a certificate";
+/// An unknown choice about a certificate.
+pub(crate) const TRUST_OR_DISTRUST: &str = "it must be \"trust\" or \"distrust\"";
+/// Content is inside and was given, too.
 pub(crate) const CONTENT_TWICE: &str = "the signature holds its content already";
 
 /// The input could not be read.

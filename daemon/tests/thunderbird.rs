@@ -19,7 +19,7 @@ use wafer_smime::Error;
 use wafer_smime::decrypt::Request;
 use wafer_smime::read::{Next, Reading};
 use waferd::request::read::{Order, Read, judged};
-use waferd::trust::{FolderValidator, Status};
+use waferd::trust::{Status, Validator};
 use zeroize::Zeroizing;
 
 /// In the life of the certificates: 2026-02-01.
@@ -118,7 +118,7 @@ fn read(mut message: &[u8], people: &[Person], roots: &Path) -> Result<Read, Err
         openers.push("somebody".to_owned());
     }
     let report = reading.report().unwrap().clone();
-    let validator = FolderValidator::new(vec![roots.to_owned()]);
+    let validator = Validator::new(vec![roots.to_owned()]);
     let now = SystemTime::UNIX_EPOCH + TIME;
     Ok(judged(report, openers, &Order::default(), &validator, now))
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub enum Command {
     /// Hold the tokens of one source.
     Keep(Settings),
+    /// Write Mozilla's authorities for mail, which this module holds, to standard output.
+    Roots(PathBuf),
     /// The unconfined half that starts pinentry (see [`crate::prompt::helper`]).
     PromptHelper,
 }
@@ -70,9 +72,18 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Str
     let mut arguments = arguments.into_iter();
     match arguments.next().as_deref() {
         Some("pkcs11") => settings(Kind::Pkcs11 { module: PathBuf::new() }, arguments).map(Command::Keep),
+        Some("roots") => module_only(arguments).map(Command::Roots),
         Some("prompt-helper") => Ok(Command::PromptHelper),
         Some(other) => Err(format!("unknown kind of keeper: {other}")),
         None => Err("wafer-keeper is started by waferd; there is nothing to do with it by hand".to_owned()),
+    }
+}
+
+/// `--module PATH` and nothing else.
+fn module_only(mut arguments: impl Iterator<Item = String>) -> Result<PathBuf, String> {
+    match (arguments.next().as_deref(), arguments.next().map(PathBuf::from), arguments.next()) {
+        (Some("--module"), Some(module), None) if module.is_absolute() => Ok(module),
+        _ => Err("roots wants --module and an absolute path".to_owned()),
     }
 }
 
@@ -152,6 +163,9 @@ mod tests {
             ("pkcs11 --module /m.so --name x --idle-timeout-ms soon", "--idle-timeout-ms"),
             ("pkcs11 --module /m.so --name x --wrong 1", "--wrong"),
             ("pkcs11 --module", "--module"),
+            ("roots", "--module"),
+            ("roots --module m.so", "--module"),
+            ("roots --module /m.so --name x", "--module"),
         ] {
             assert!(parse(words(line)).unwrap_err().contains(word), "{line}");
         }

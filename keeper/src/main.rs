@@ -1,14 +1,16 @@
 //! `wafer-keeper`: started by waferd, one process per source of tokens. See ARCHITECTURE.md.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use wafer_client::keeper::LINK_FD;
-use wafer_keeper::args::{Command, Settings, parse};
-use wafer_keeper::{confine, link, prompt, sys};
+use wafer_keeper::args::{Command, Kind, Settings, parse};
+use wafer_keeper::{confine, link, prompt, roots, sys};
 
 fn main() -> ExitCode {
     let outcome = match parse(std::env::args().skip(1)) {
         Ok(Command::Keep(settings)) => keep(settings),
+        Ok(Command::Roots(module)) => read_roots(&module),
         Ok(Command::PromptHelper) => {
             trace();
             prompt::helper::serve()
@@ -38,6 +40,15 @@ fn keep(settings: Settings) -> Result<(), String> {
     confine::confine(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| error.to_string())?.block_on(link::serve(settings, link, helper))
+}
+
+/// Confined like a keeper: the module is foreign code too.
+fn read_roots(module: &Path) -> Result<(), String> {
+    confine::close_to_debuggers().map_err(|error| error.to_string())?;
+    sys::keep_memory_small();
+    trace();
+    confine::confine(&Settings::new(Kind::Pkcs11 { module: module.to_owned() }))?;
+    roots::write(module, &mut std::io::stdout())
 }
 
 fn trace() {

@@ -15,6 +15,7 @@ mod reading;
 mod service;
 mod stream;
 mod token;
+mod trust;
 mod verdict;
 mod work;
 
@@ -32,6 +33,7 @@ pub(crate) use door::Service;
 use mail::Mail;
 use published::Published;
 use service::ServiceObject;
+use trust::Trust;
 
 /// What is served.
 pub(crate) struct Served {
@@ -66,6 +68,7 @@ pub(crate) async fn serve(service: &Arc<Service>) -> zbus::Result<Served> {
         server.at(ROOT_PATH, Mail(door.clone())).await?;
         server.at(ROOT_PATH, Cms(door.clone())).await?;
         server.at(ROOT_PATH, ServiceObject(door.clone())).await?;
+        server.at(ROOT_PATH, Trust(door.clone())).await?;
         published.add(bus, &door).await;
         bus.request_name(BUS_NAME).await?;
     }
@@ -81,6 +84,7 @@ fn serve_root<'a>(builder: Builder<'a>, door: &Door) -> Builder<'a> {
         .serve_at(ROOT_PATH, Mail(door.clone()))
         .serve_at(ROOT_PATH, Cms(door.clone()))
         .serve_at(ROOT_PATH, ServiceObject(door.clone()))
+        .serve_at(ROOT_PATH, Trust(door.clone()))
 }
 
 /// Keeps the objects as the keepers say.

@@ -28,6 +28,7 @@ pub(super) struct SettingsFile {
     pinentry: Option<Spanned<PathBuf>>,
     keeper: Option<Spanned<PathBuf>>,
     trust_folder: Option<Spanned<PathBuf>>,
+    mozilla_roots: Option<bool>,
     revocation: RevocationTable,
     recipients_folder: Option<Spanned<PathBuf>>,
 }
@@ -96,6 +97,7 @@ impl SettingsFile {
         set(&mut settings.keeper, self.keeper.map(absolute).transpose()?);
         let trust = self.trust_folder.map(absolute).transpose()?;
         set(&mut settings.trust_folders, trust.map(|folder| vec![folder]));
+        set(&mut settings.mozilla_roots, self.mozilla_roots);
         self.revocation.apply(&mut settings.revocation)?;
         set(&mut settings.recipients_folder, self.recipients_folder.map(absolute).transpose()?);
         Ok(())

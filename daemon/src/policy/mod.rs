@@ -40,6 +40,15 @@ pub fn admit(subject: Subject, owner: u32, operation: Operation) -> Result<Admis
     if subject.uid == owner { Ok(Admission { operation }) } else { Err(Denied) }
 }
 
+/// Whether `subject` may change what the user `owner` trusts. For now every program of the same user may; the
+/// person's consent belongs here.
+///
+/// # Errors
+/// [`Denied`] for another user, root included.
+pub fn change_trust(subject: Subject, owner: u32) -> Result<(), Denied> {
+    if subject.uid == owner { Ok(()) } else { Err(Denied) }
+}
+
 /// Turns an admission into a grant for `key`. An admission can grant several keys: a message may be
 /// encrypted to more than one of a person's certificates.
 pub fn grant(admission: &Admission, key: &str, uses: u32) -> Grant {

@@ -9,6 +9,7 @@ pub mod failure;
 pub mod inspect;
 pub mod read;
 pub mod sign;
+pub mod trust;
 pub mod turns;
 pub mod verify;
 pub mod whole;
@@ -25,7 +26,7 @@ use wafer_smime::error::{Error, Result};
 use crate::directory::Directory;
 use crate::keepers::Keepers;
 use crate::text;
-use crate::trust::PathValidator;
+use crate::trust::{Decisions, PathValidator};
 
 pub use call::Call;
 
@@ -35,6 +36,8 @@ pub struct Rooms {
     pub keepers: Arc<Keepers>,
     /// Judges signers.
     pub validator: Arc<dyn PathValidator>,
+    /// What the person decided about certificates; `None` if the file cannot be read.
+    pub decisions: Option<Arc<Decisions>>,
     /// Recipients' certificates.
     pub directory: Directory,
 }

@@ -1,7 +1,7 @@
 //! Reading a message: every layer is opened and judged, the innermost entity handed out.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use wafer_client::WaferError;
 use wafer_client::keeper::Operation;
@@ -15,7 +15,8 @@ use super::decrypt::{Attempt, with_keys};
 use super::whole::{self, Whole};
 use super::{Call, Rooms, Sink, Supply, deliver};
 use crate::text;
-use crate::trust::{PathValidator, Verdict, judge};
+use crate::trust::verdict::WAIT;
+use crate::trust::{PathValidator, Verdict, judge_until};
 
 /// How a message is to be read.
 #[derive(Clone, Debug, Default)]
@@ -88,11 +89,12 @@ pub fn judged(
         Some(from) => vec![from.clone()],
         None => [report.from.as_slice(), &report.sender].concat(),
     };
+    let deadline = Instant::now() + WAIT;
     let verdict = |layer: &Layer| {
         let Layer::Signed(layer) = layer else { return None };
         let mut checked = layer.verified.clone().ok()?;
         checked.certificates.extend(order.certificates.iter().cloned());
-        Some(judge(&checked, Some(&senders), validator, now))
+        Some(judge_until(&checked, Some(&senders), validator, now, deadline))
     };
     let verdicts: Vec<Option<Verdict>> = report.layers.iter().map(verdict).collect();
     let mut openers = openers.into_iter();

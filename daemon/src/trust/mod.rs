@@ -5,8 +5,10 @@
 
 pub mod anchors;
 pub mod certificate;
+pub mod decisions;
 pub mod files;
 mod known;
+pub mod mozilla;
 pub mod path;
 pub mod revocation;
 mod signature;
@@ -27,11 +29,13 @@ use std::time::SystemTime;
 
 pub use anchors::{Anchors, Origin};
 pub use certificate::{Certificate, Unreadable};
+pub use decisions::Decisions;
+pub use mozilla::Mozilla;
 pub use path::PolicyInputs;
 pub use revocation::{Evidence, Revocation};
 pub use signer::{SignerVerdict, Warning};
 pub use validator::Validator;
-pub use verdict::{Status, Verdict, judge};
+pub use verdict::{Status, Verdict, judge, judge_until};
 
 /// What a certificate's key is used for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

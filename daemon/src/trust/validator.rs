@@ -1,9 +1,12 @@
 //! The path validator: roots from the stores, paths through certval, revocation.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::decisions::Decisions;
 use super::files::certificates_in;
 use super::known::Known;
+use super::mozilla::Mozilla;
 use super::path::{Fault, Found, PolicyInputs, Search};
 use super::revocation::{Checker, Evidence, Mode, Revocation, issuers};
 use super::store::Store;
@@ -46,6 +49,20 @@ impl Validator {
     #[must_use]
     pub fn with_chasing(self, chase: bool) -> Self {
         Self { chase, ..self }
+    }
+
+    /// With Mozilla's authorities for mail.
+    #[must_use]
+    pub fn with_mozilla(mut self, mozilla: Option<Mozilla>) -> Self {
+        self.store.mozilla = mozilla;
+        self
+    }
+
+    /// With what the person decided by hand.
+    #[must_use]
+    pub fn with_decisions(mut self, decisions: Arc<Decisions>) -> Self {
+        self.store.decisions = Some(decisions);
+        self
     }
 
     fn search(&self, signer: &Known, question: &Question<'_>, others: &[Vec<u8>]) -> Finding {

@@ -9,8 +9,8 @@ use wafer_smime::verify::Verified;
 use super::signer::{Circumstances, SignerVerdict, judge_signer};
 use super::{Evidence, PathValidator, text};
 
-/// Longest time that a verdict waits for the network, for all signers together.
-const WAIT: Duration = Duration::from_secs(2);
+/// Longest time that the verdict on a message waits for the network, for all its signers together.
+pub const WAIT: Duration = Duration::from_secs(2);
 
 /// The word for a whole message; [`fmt::Display`] writes it as the D-Bus contract has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,19 +55,30 @@ pub struct Verdict {
 /// `senders` are the addresses that From and Sender name, or `None` for bare CMS, which has no sender. A
 /// mail that names none matches no signer: whoever has cut the header off must compare for himself.
 ///
-/// May wait for the network, but no longer than two seconds.
+/// May wait for the network, but no longer than [`WAIT`].
 pub fn judge(
     verified: &Verified,
     senders: Option<&[String]>,
     validator: &dyn PathValidator,
     now: SystemTime,
 ) -> Verdict {
+    judge_until(verified, senders, validator, now, Instant::now() + WAIT)
+}
+
+/// As [`judge`], waiting no longer than until `deadline`: for a message of several signed layers.
+pub fn judge_until(
+    verified: &Verified,
+    senders: Option<&[String]>,
+    validator: &dyn PathValidator,
+    now: SystemTime,
+    deadline: Instant,
+) -> Verdict {
     let circumstances = Circumstances {
         others: &verified.certificates,
         senders,
         validator,
         now,
-        evidence: Evidence { deadline: Some(Instant::now() + WAIT), ..Evidence::default() },
+        evidence: Evidence { deadline: Some(deadline), ..Evidence::default() },
     };
     let signers: Vec<SignerVerdict> =
         verified.signers.iter().map(|signer| judge_signer(signer, &circumstances)).collect();
