@@ -238,7 +238,7 @@ mod tests {
 
         fn add(&self, text: &str) {
             let file = File::options().append(true).open(self.path()).unwrap();
-            std::io::Write::write_all(&mut &file, text.as_bytes()).unwrap();
+            io::Write::write_all(&mut &file, text.as_bytes()).unwrap();
         }
     }
 
