@@ -15,7 +15,8 @@ pub type KeyError = Box<dyn error::Error + Send + Sync>;
 /// [`sign::sign`] and [`decrypt::decrypt`], or step by step ([`sign::prepare`], [`decrypt::open`]) where
 /// an answer takes its time, say because a person is asked for a PIN first.
 pub trait PrivateKey {
-    /// Signs what `request` says. ECDSA's answer is a DER `Ecdsa-Sig-Value` (RFC 5753 section 2.1.1).
+    /// Signs what `request` says: its digest, or for Ed25519 its message. ECDSA's answer is a DER `Ecdsa-Sig-Value`
+    /// (RFC 5753 section 2.1.1).
     ///
     /// # Errors
     /// Comes back in [`crate::Error::PrivateKey`]; nothing has been written then.

@@ -14,6 +14,51 @@
 //! | verify | [`verify::verify`] | never |
 //! | read all layers | [`read::Reading`] | once for each encrypted layer |
 //! | look | [`inspect::inspect`] | never |
+//!
+//! A letter signed with a key in memory, and verified:
+//!
+//! ```
+//! use std::time::SystemTime;
+//!
+//! use rcgen::{CertificateParams, KeyPair, SigningKey};
+//! use wafer_smime::algorithm::{Container, DigestAlgorithm, SignatureScheme};
+//! use wafer_smime::verify::{Content, Outcome};
+//! use wafer_smime::{KeyError, PrivateKey, Zeroizing, decrypt, sign, verify};
+//!
+//! struct InMemory(KeyPair);
+//!
+//! impl PrivateKey for InMemory {
+//!     fn sign(&mut self, request: &sign::Request) -> Result<Vec<u8>, KeyError> {
+//!         Ok(self.0.sign(&request.message)?) // rcgen hashes the message itself
+//!     }
+//!
+//!     fn decrypt(&mut self, _: &decrypt::Request) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+//!         Err("this key only signs".into())
+//!     }
+//! }
+//!
+//! let key = KeyPair::generate()?; // P-256
+//! let options = sign::Options {
+//!     container: Container::Mail,
+//!     form: sign::Form::Clear,
+//!     digest: DigestAlgorithm::Sha256,
+//!     scheme: SignatureScheme::Ecdsa,
+//!     certificate: CertificateParams::default().self_signed(&key)?.der().to_vec(),
+//!     chain: vec![],
+//!     signing_time: SystemTime::now(),
+//!     style: sign::Style::default(),
+//! };
+//! let mut letter = &b"From: anna@example.org\r\nContent-Type: text/plain\r\n\r\nHello.\r\n"[..];
+//! let mut signed = Vec::new();
+//! sign::sign(&mut letter, &options, &mut InMemory(key), &mut signed)?;
+//!
+//! let mut content = Vec::new();
+//! let attached = Content::Attached;
+//! let verified = verify::verify(&mut &*signed, attached, Container::Mail, &[], Some(&mut content))?;
+//! assert_eq!(verified.signers[0].outcome, Outcome::Good);
+//! assert_eq!(content, b"Content-Type: text/plain\r\n\r\nHello.\r\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod algorithm;
 mod asn1;

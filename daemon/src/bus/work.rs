@@ -101,6 +101,7 @@ pub(super) async fn decrypt(
         ("identity", Value::identity(&decrypted.identity)),
         ("content-cipher", answer::cipher(decrypted.opened.cipher).into()),
         ("authenticated", Value::Flag(decrypted.opened.authenticated)),
+        ("weak-cipher", Value::Flag(decrypted.opened.cipher.is_weak())),
         ("length", Value::Long(decrypted.opened.length)),
     ]);
     Ok(with_output(answer, &output.inline))

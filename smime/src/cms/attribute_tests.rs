@@ -74,6 +74,9 @@ fn another_certificate_for_the_same_key_is_a_bad_signature() {
     let message = signed(&keys, &own, attributes(&own), by_key);
     assert_eq!(outcome(&message, &own), Outcome::Good);
     assert_eq!(outcome(&message, &other), Outcome::BadSignature);
+    // Of both, the right one is taken.
+    let both = outcomes(&message, Some(TEXT), &[other.clone(), own.clone()]).unwrap();
+    assert_eq!(both, [Outcome::Good]);
     // As OpenSSL writes it: SigningCertificate for SHA-1, SigningCertificateV2 for others.
     keys.write("text", TEXT);
     for digest in ["sha1", "sha256", "sha512"] {

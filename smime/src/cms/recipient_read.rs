@@ -150,7 +150,13 @@ fn agreement(info: &Element<'_>, originators: &[Vec<u8>]) -> Result<Vec<(Recipie
     let ukm = fields.optional(der::context(1))?.map(|ukm| ukm.content);
     let algorithm = Algorithm::parse(&fields.expect(der::SEQUENCE)?)?;
     let (how, name) = match agreed(&algorithm, ukm)? {
-        Some(how) => (point.map(|point| (how, point)), "ECDH".to_owned()),
+        Some(how) => match point {
+            Some(point) => (Some((how, point)), "ECDH".to_owned()),
+            None => (
+                None,
+                "ECDH with an originator's key that is not in the message, or on no known curve".to_owned(),
+            ),
+        },
         None => (None, oid::name(&algorithm.oid)),
     };
     let mut found = Vec::new();

@@ -95,8 +95,10 @@ fn judge(
 ) -> std::result::Result<(), Outcome> {
     let der = normal::to_der(&info.0).map_err(broken)?;
     let fields = Fields::parse(&der).map_err(broken)?;
-    signer.certificate = find(&fields.id, signed, further);
-    let attributes = fields.tell(signer).map_err(broken)?;
+    let attributes = fields.tell(signer);
+    let named = attributes.as_ref().ok().and_then(Option::as_ref);
+    signer.certificate = find(&fields.id, named, signed, further);
+    let attributes = attributes.map_err(broken)?;
     let algorithm = fields.digest.clone().map_err(Outcome::UnsupportedAlgorithm)?;
     let by = fields.by.clone().map_err(Outcome::UnsupportedAlgorithm)?;
     let certificate = signer.certificate.as_deref().ok_or(Outcome::NoCertificate)?;
@@ -236,9 +238,19 @@ fn key_allows(key: &SubjectPublicKeyInfoRef<'_>, by: &SignedBy) -> bool {
     parameters.is_none_or(|key| Some(key.hash) == by.digest && key.mgf == mgf && key.salt <= salt)
 }
 
-fn find(id: &RecipientId, signed: &SignedData, further: &[Vec<u8>]) -> Option<Vec<u8>> {
-    let named = |raw: &&Vec<u8>| Certificate::parse(raw).is_ok_and(|certificate| certificate.is(id));
-    signed.certificates.iter().chain(further).find(named).cloned()
+/// The signer's certificate. Of several that fit (a renewed one may have the same key), the one that the signature
+/// names.
+fn find(
+    id: &RecipientId,
+    attributes: Option<&Attributes<'_>>,
+    signed: &SignedData,
+    further: &[Vec<u8>],
+) -> Option<Vec<u8>> {
+    let fits = |raw: &&Vec<u8>| Certificate::parse(raw).is_ok_and(|certificate| certificate.is(id));
+    let mut fitting = signed.certificates.iter().chain(further).filter(fits).peekable();
+    let first = fitting.peek().copied();
+    let named = |raw: &&Vec<u8>| attributes.is_none_or(|attributes| names(attributes, raw).is_ok());
+    fitting.find(named).or(first).cloned()
 }
 
 fn rule(broken: &str) -> Outcome {
