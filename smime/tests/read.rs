@@ -359,3 +359,46 @@ fn a_clear_signature_survives_a_relay() {
     let inner = opaque(eight.as_bytes());
     assert!(read_one(&clear(&inner)).0.layers.len() == 2);
 }
+
+#[test]
+fn headers_are_protected_if_the_message_asks_for_it() {
+    let asks = |mode: &str| {
+        let kind = format!("Content-Type: text/plain; hp=\"{mode}\"; charset=");
+        LETTER
+            .replace("Content-Type: text/plain; charset=", &kind)
+            .replace("To: ", "Keywords: a secret\nBcc: c@d.test\nTo: ")
+    };
+    let signed = clear(asks("clear").as_bytes());
+    let (report, entity) = read_one(&signed);
+    assert_eq!((report.protection, report.concerns), (Protection::Signed, vec![]));
+    let headers = report.headers.unwrap();
+    assert!(!headers.cipher && headers.confidential.is_empty());
+    assert!(headers.fields.contains(&("Subject".to_owned(), "a letter".to_owned())));
+    assert!(!String::from_utf8(entity).unwrap().contains("Bcc"));
+    let other = String::from_utf8(signed).unwrap().replacen("Subject: a letter", "Subject: another", 1);
+    assert_eq!(read_one(other.as_bytes()).0.concerns, [Concern::SubjectMismatch]);
+
+    for sealed in [gcm(&opaque(asks("cipher").as_bytes())), gcm(asks("cipher").as_bytes())] {
+        let outside = String::from_utf8(sealed.clone()).unwrap();
+        assert!(
+            outside.contains("Subject: [...]\r\n") && !outside.contains("secret") && outside.contains("Bcc")
+        );
+        let (report, _) = read_one(&sealed);
+        assert_eq!(report.concerns, []);
+        let headers = report.headers.unwrap();
+        assert_eq!(
+            (headers.cipher, headers.confidential.as_slice()),
+            (true, &["Keywords".to_owned(), "Subject".to_owned()][..])
+        );
+        assert!(headers.fields.contains(&("Subject".to_owned(), "a letter".to_owned())));
+    }
+    // Decrypted, it is one message again, with the true subject.
+    let (_, opened) = ANNA.decrypt(&gcm(asks("cipher").as_bytes()), MAIL).unwrap();
+    let opened = String::from_utf8(opened).unwrap();
+    assert_eq!(
+        opened.matches("\r\nSubject:").count() + usize::from(opened.starts_with("Subject:")),
+        1,
+        "{opened}"
+    );
+    assert!(opened.contains("Subject: a letter") && opened.matches("From:").count() == 2, "{opened}");
+}

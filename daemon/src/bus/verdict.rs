@@ -53,6 +53,8 @@ fn add_signature(answer: &mut Answer, signer: &Signer, trusted_then: Option<bool
     if let Some(time) = signer.signing_time {
         answer.insert("signing-time", Value::Time(unix_seconds(time)));
     }
+    let signed = signer.signed_attributes.iter().map(|attribute| attribute.id.clone());
+    answer.insert("signed-attributes", Value::Texts(signed.collect()));
     if let Some(trusted) = trusted_then {
         answer.insert("trusted-then", Value::Flag(trusted));
     }

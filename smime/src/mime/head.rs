@@ -110,6 +110,13 @@ impl Head {
         self.joined(|field| !field.is_content() && !field.is("MIME-Version"))
     }
 
+    /// The same, without those that `other` has too.
+    pub(crate) fn outer_without(&self, other: &Self) -> Vec<u8> {
+        self.joined(|field| {
+            !field.is_content() && !field.is("MIME-Version") && !other.has(&field.name_text())
+        })
+    }
+
     /// The fields of the MIME entity.
     pub(crate) fn content(&self) -> Vec<u8> {
         self.joined(Field::is_content)

@@ -10,6 +10,7 @@ use crate::mime::canonical::Canonical;
 use crate::mime::content_type::ContentType;
 use crate::mime::head::Head;
 use crate::mime::kind::{Kind, Transfer};
+use crate::mime::protect;
 use crate::mime::quoted_printable::QuotedPrintable;
 use crate::mime::seven_bit::SevenBit;
 use crate::mime::seven_bit_scan::Plan;
@@ -178,7 +179,7 @@ pub(crate) fn is_binary(head: &Head) -> bool {
     ContentType::parse(&head.value("Content-Transfer-Encoding").unwrap_or_default()).kind == "binary"
 }
 
-/// The entity's own head with its blank line. Without any MIME field the message is plain text
+/// The entity's own head with its blank line, and the header fields that it protects. Without any MIME field the message is plain text
 /// (RFC 2045 section 5.2), and that is said.
 fn entity_head(head: &Head) -> Vec<u8> {
     let mut fields = head.content();
@@ -186,5 +187,5 @@ fn entity_head(head: &Head) -> Vec<u8> {
         fields.extend_from_slice(b"Content-Type: text/plain\r\n");
     }
     fields.extend_from_slice(b"\r\n");
-    fields
+    [protect::inner(head), fields].concat()
 }

@@ -15,6 +15,7 @@ pub(crate) mod kind;
 pub(crate) mod message;
 pub(crate) mod multipart;
 pub(crate) mod output;
+pub(crate) mod protect;
 pub(crate) mod quoted_printable;
 pub(crate) mod quoted_printable_write;
 pub(crate) mod seven_bit;

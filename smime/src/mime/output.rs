@@ -8,7 +8,7 @@ use crate::algorithm::DigestAlgorithm;
 use crate::error::{Error, Result};
 use crate::mime::head::Head;
 use crate::mime::kind::micalg;
-use crate::mime::output_error;
+use crate::mime::{output_error, protect};
 
 /// Columns of base64 in mail (RFC 2045 section 6.8).
 pub(crate) const COLUMNS: usize = 76;
@@ -18,7 +18,7 @@ const HEAD_LIMIT: usize = 256 * 1024;
 
 /// The head of an `application/pkcs7-mime` message (RFC 8551 section 3.2) around the message's outer fields.
 pub(crate) fn cms_head(outer: &Head, smime_type: &str) -> Vec<u8> {
-    let mut head = outer.outer();
+    let mut head = protect::outer(outer);
     // RFC 8551 section 3.2.1.
     let name = if smime_type == "compressed-data" { "smime.p7z" } else { "smime.p7m" };
     head.extend_from_slice(
@@ -46,7 +46,7 @@ pub(crate) fn boundary() -> Result<String> {
 
 /// The head of a `multipart/signed` message up to the first byte of its first part.
 pub(crate) fn clear_head(outer: &Head, digest: DigestAlgorithm, boundary: &str) -> Vec<u8> {
-    let mut head = outer.outer();
+    let mut head = protect::outer(outer);
     head.extend_from_slice(
         format!(
             "MIME-Version: 1.0\r\n\
@@ -77,11 +77,11 @@ pub(crate) fn clear_end(boundary: &str) -> String {
 }
 
 /// Writes a decrypted entity with the outer message's fields in front of it, so that the whole is one
-/// message again: `MIME-Version` once, and a blank line if the entity has no head of its own.
+/// message again: protected fields (RFC 9788) instead of their outer likes, `MIME-Version` once, and a blank line if the entity has no head of its own.
 pub(crate) struct Joined<'a> {
     out: &'a mut dyn Write,
-    /// Outer fields; `None` when they are written, or if there are none.
-    outer: Option<Vec<u8>>,
+    /// The outer head; `None` when its fields are written, or if there are none.
+    outer: Option<Head>,
     pending: Vec<u8>,
     written: u64,
 }
@@ -89,7 +89,7 @@ pub(crate) struct Joined<'a> {
 impl<'a> Joined<'a> {
     /// Joins to the fields of `outer` that stay outside.
     pub(crate) fn new(outer: Option<&Head>, out: &'a mut dyn Write) -> Self {
-        let outer = outer.map(Head::outer).filter(|fields| !fields.is_empty());
+        let outer = outer.filter(|head| !head.outer().is_empty()).cloned();
         Self { out, outer, pending: Vec::new(), written: 0 }
     }
 
@@ -103,8 +103,13 @@ impl<'a> Joined<'a> {
     }
 
     fn join(&mut self) -> io::Result<()> {
-        if let Some(mut head) = self.outer.take() {
-            match Head::read(&mut self.pending.as_slice()) {
+        if let Some(outer) = self.outer.take() {
+            let inner = Head::read(&mut self.pending.as_slice());
+            let mut head = match &inner {
+                Ok(inner) if protect::Mode::of(inner).is_some() => outer.outer_without(inner),
+                _ => outer.outer(),
+            };
+            match inner {
                 Ok(inner) if inner.has("MIME-Version") => {}
                 Ok(_) => head.extend_from_slice(b"MIME-Version: 1.0\r\n"),
                 Err(_) => head.extend_from_slice(b"MIME-Version: 1.0\r\n\r\n"),

@@ -10,6 +10,33 @@ use crate::verify::{Outcome, Verified};
 /// By how much Date and signing time may differ: writing, signing and sending are one act.
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
+/// The verdict.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The layers from outside in.
+    pub layers: Vec<Layer>,
+    /// How the whole innermost entity is protected.
+    pub protection: Protection,
+    /// The layers (numbers in `layers`) whose signatures are over that entity, good or not, with no encryption
+    /// inside them.
+    pub signatures: Vec<usize>,
+    /// What should be known before this is believed.
+    pub concerns: Vec<Concern>,
+    /// Parts with a protection of their own, which were left as they are.
+    pub parts: Vec<Part>,
+    /// Addresses in the message's From.
+    pub from: Vec<String>,
+    /// Addresses in the message's Sender.
+    pub sender: Vec<String>,
+    /// The header fields that travelled with the content.
+    pub headers: Option<ProtectedHeaders>,
+    /// Paths of text parts that begin with a copy of header fields for old programs (RFC 9788 section 5.2.2): a
+    /// program that shows the protected headers leaves these lines out.
+    pub legacy_display: Vec<String>,
+    /// Bytes of the innermost entity.
+    pub length: u64,
+}
+
 /// One layer around a message's content.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -2,18 +2,13 @@
 //! outside.
 
 use crate::mime::address::senders_in;
-use crate::mime::content_type::ContentType;
 use crate::mime::head::{Field, Head};
+use crate::mime::protect::Mode;
 use crate::read::layer::{Concern, ProtectedHeaders};
 
 /// The protected fields of the innermost entity, if it says to have them (section 2.1.1).
 pub(super) fn protected(head: &Head) -> Option<ProtectedHeaders> {
-    let content_type = ContentType::parse(&head.value("Content-Type").unwrap_or_default());
-    let cipher = match content_type.parameter("hp")?.to_ascii_lowercase().as_str() {
-        "cipher" => true,
-        "clear" => false,
-        _ => return None,
-    };
+    let cipher = Mode::of(head)? == Mode::Cipher;
     let outer = outer_fields(head);
     let fields: Vec<(String, String)> = head
         .fields()
