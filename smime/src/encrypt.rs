@@ -25,6 +25,18 @@ pub struct Options {
     pub style: Style,
 }
 
+impl Options {
+    /// Mail, encrypted with AES-256-GCM; see [`best_cipher`] for recipients who may not read that.
+    pub fn new(recipients: Vec<Vec<u8>>) -> Self {
+        Self {
+            container: Container::Mail,
+            cipher: ContentCipher::Aes256Gcm,
+            recipients,
+            style: Style::default(),
+        }
+    }
+}
+
 /// What few need to choose about recipient infos; the default is what every program reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {

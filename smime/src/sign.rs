@@ -50,6 +50,26 @@ pub struct Options {
     pub style: Style,
 }
 
+impl Options {
+    /// Clear-signed mail with the digest that goes with the scheme: SHA-512 for Ed25519 (RFC 8419), else SHA-256.
+    pub fn new(certificate: Vec<u8>, scheme: SignatureScheme, signing_time: SystemTime) -> Self {
+        let digest = match scheme {
+            SignatureScheme::Ed25519 => DigestAlgorithm::Sha512,
+            _ => DigestAlgorithm::Sha256,
+        };
+        Self {
+            container: Container::Mail,
+            form: Form::default(),
+            digest,
+            scheme,
+            certificate,
+            chain: Vec::new(),
+            signing_time,
+            style: Style::default(),
+        }
+    }
+}
+
 /// What few need to choose about a signature; the default is what every program reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Style {

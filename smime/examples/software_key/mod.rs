@@ -1,6 +1,5 @@
-//! A private key in memory with a certificate of its own: what the examples use where a program has a token.
-
-use std::error::Error;
+// A private key in memory with a certificate of its own: what examples use where a program has a token. (No inner
+// documentation, since the examples in src/lib.rs include this file.)
 
 use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::encoding::AsDer;
@@ -19,7 +18,7 @@ pub(crate) struct SoftwareKey {
 
 impl SoftwareKey {
     /// A new key and its certificate for a mail address.
-    pub(crate) fn generate(address: &str) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn generate(address: &str) -> Result<Self, KeyError> {
         let signing = KeyPair::generate(KeySize::Rsa2048)?;
         let pkcs8 = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&signing)?;
         let decrypting = Pkcs1PrivateDecryptingKey::new(PrivateDecryptingKey::from_pkcs8(pkcs8.as_ref())?)?;
