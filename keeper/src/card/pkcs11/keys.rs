@@ -11,7 +11,7 @@ use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
 use super::errors::{self, Failed};
-use super::raw::{Raw, User};
+use super::raw::{Raw, Role};
 use crate::card::{CardError, digest_info, ecdsa, oaep, substitute};
 use crate::pin::secret::Secret;
 
@@ -34,7 +34,7 @@ impl Opened<'_> {
     fn sign(&self, mechanism: &Mechanism<'_>, key: ObjectHandle, data: &[u8]) -> Result<Vec<u8>, Failed> {
         let EachUse::With(pin) = self.each_use else { return Ok(self.session.sign(mechanism, key, data)?) };
         self.session.sign_init(mechanism, key)?;
-        self.raw.login(self.session, User::Context, pin).map_err(Failed::login)?;
+        self.raw.login(self.session, Role::Context, pin).map_err(Failed::login)?;
         Ok(self.raw.sign(self.session, data)?)
     }
 
@@ -48,7 +48,7 @@ impl Opened<'_> {
             return Ok(self.session.decrypt(mechanism, key, data).map(Zeroizing::new)?);
         };
         self.session.decrypt_init(mechanism, key)?;
-        self.raw.login(self.session, User::Context, pin).map_err(Failed::login)?;
+        self.raw.login(self.session, Role::Context, pin).map_err(Failed::login)?;
         Ok(self.raw.decrypt(self.session, data).map(Zeroizing::new)?)
     }
 }

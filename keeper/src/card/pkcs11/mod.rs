@@ -17,7 +17,7 @@ use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, SignScheme, TriesLeft}
 use zeroize::Zeroizing;
 
 use keys::{EachUse, Opened};
-use raw::{Raw, User};
+use raw::{Raw, Role};
 pub use source::Module;
 
 use super::{Alphabet, Authentication, Card, CardError, Contents, Identity, PinFlags, PinFormat};
@@ -145,7 +145,7 @@ impl Card for Token {
         let opened = self.open();
         self.after(opened)?;
         let session = self.session()?;
-        let attempt = || self.raw.login(session, User::User, pin);
+        let attempt = || self.raw.login(session, Role::User, pin);
         let result = match attempt() {
             // Somebody in this process logged in without us: that verified nothing. Shut and try once.
             Err(error) if errors::already_logged_in(&error) => {
@@ -222,7 +222,7 @@ impl Card for Token {
         // An officer cannot log in while a read-only session is open.
         self.session = None;
         let session = self.pkcs11.open_rw_session(self.slot).map_err(errors::read)?;
-        let login = self.raw.login(&session, User::Officer, Some(puk)).map_err(errors::login);
+        let login = self.raw.login(&session, Role::Officer, Some(puk)).map_err(errors::login);
         login.map_err(|error| match error {
             CardError::PinBlocked => CardError::PukBlocked,
             error => error,

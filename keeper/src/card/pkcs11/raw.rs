@@ -22,7 +22,7 @@ const LONGEST: usize = 2048;
 
 /// As whom to log in.
 #[derive(Clone, Copy)]
-pub(super) enum User {
+pub(super) enum Role {
     /// The token's user.
     User,
     /// The security officer.
@@ -63,11 +63,11 @@ impl Raw {
     }
 
     /// C_Login; without a PIN at the reader's PIN pad.
-    pub(super) fn login(&self, session: &Session, user: User, pin: Option<&Secret>) -> Result<(), Error> {
-        let user: CK_USER_TYPE = match user {
-            User::User => CKU_USER,
-            User::Officer => CKU_SO,
-            User::Context => CKU_CONTEXT_SPECIFIC,
+    pub(super) fn login(&self, session: &Session, role: Role, pin: Option<&Secret>) -> Result<(), Error> {
+        let user: CK_USER_TYPE = match role {
+            Role::User => CKU_USER,
+            Role::Officer => CKU_SO,
+            Role::Context => CKU_CONTEXT_SPECIFIC,
         };
         let call = self.list.C_Login.ok_or(Error::NullFunctionPointer)?;
         let (pin, length) = pointer(pin);
