@@ -49,7 +49,7 @@ pub enum Command {
     /// Say what a message is, without any key.
     Inspect(Inspect),
     /// List the tokens that are present.
-    Tokens,
+    Tokens(Tokens),
     /// List your certificates with a key on a token.
     Identities,
     /// Forget PINs: of one token, or of all.
@@ -59,6 +59,9 @@ pub enum Command {
     /// Decide by hand which certificates to trust.
     #[command(subcommand)]
     Trust(Trust),
+    /// Change a token's PIN, or unblock it.
+    #[command(subcommand)]
+    Pin(Pin),
     /// Say how the service is.
     Status,
     /// Show what was done with your keys.
@@ -195,6 +198,23 @@ pub enum Trust {
         /// The certificate's fingerprint, or the beginning of it.
         fingerprint: String,
     },
+}
+
+/// `wafer tokens`.
+#[derive(Args, Debug)]
+pub struct Tokens {
+    /// Go on: list them anew each time that something about them changes.
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// `wafer pin`.
+#[derive(Debug, Subcommand)]
+pub enum Pin {
+    /// Enter the PIN and a new one.
+    Change(TokenName),
+    /// Enter the PUK (or the security officer's PIN) and a new PIN.
+    Unblock(TokenName),
 }
 
 /// A token by name.

@@ -74,6 +74,19 @@ pub(crate) async fn token(client: &Client, name: &str) -> Result<Object, WaferEr
     only(tokens(client).await?, name, ErrorKind::NoToken)
 }
 
+/// The only token called `name`; without a name the only one that is present.
+pub(crate) async fn token_or_only(client: &Client, name: Option<&str>) -> Result<Object, WaferError> {
+    let Some(name) = name else {
+        let mut tokens = tokens(client).await?.into_iter();
+        return match (tokens.next(), tokens.next()) {
+            (Some(token), None) => Ok(token),
+            (None, _) => Err(WaferError::new(ErrorKind::NoToken, text::NO_TOKENS)),
+            (Some(_), Some(_)) => Err(WaferError::new(ErrorKind::InvalidArgument, text::WHICH_TOKEN)),
+        };
+    };
+    token(client, name).await
+}
+
 /// The only identity called `name`.
 pub(crate) async fn identity(client: &Client, name: &str) -> Result<OwnedObjectPath, WaferError> {
     only(identities(client).await?, name, ErrorKind::NoIdentity).map(|object| object.path)

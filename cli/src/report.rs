@@ -25,6 +25,12 @@ impl Report {
         };
     }
 
+    /// Says one of many results on standard output; false if nobody reads it.
+    pub(crate) fn says(&self, sentence: &str, value: &Value) -> bool {
+        let line = if self.json { value.to_string() } else { sentence.to_owned() };
+        io::stdout().write_all(format!("{line}\n").as_bytes()).is_ok()
+    }
+
     /// Says what went wrong, on standard error.
     pub(crate) fn error(&self, error: &WaferError) {
         let line = match self.json {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wafer_client::{Client, WaferError};
 
-use crate::args::Common;
+use crate::args::{Common, Pin};
 use crate::call::{self, attend};
 use crate::objects::{self, Object};
 use crate::report::Report;
@@ -12,6 +12,50 @@ use crate::{json, text};
 pub(crate) async fn tokens(client: &Client, report: &Report) -> Result<u8, WaferError> {
     let tokens = objects::tokens(client).await?;
     list(report, &tokens, text::token, text::NO_TOKENS);
+    Ok(0)
+}
+
+/// Lists the tokens, and again each time that the list has changed, until nobody reads it any more.
+pub(crate) async fn watch_tokens(client: &Client, report: &Report) -> Result<u8, WaferError> {
+    let mut changes = client.changes().await?;
+    let mut shown = None;
+    loop {
+        let tokens = objects::tokens(client).await?;
+        let lines: Vec<String> = tokens.iter().map(text::token).collect();
+        if shown.as_ref() != Some(&lines) {
+            let sentence = if lines.is_empty() { text::NO_TOKENS.to_owned() } else { lines.join("\n") };
+            if !report.says(&sentence, &tokens.iter().map(Object::json).collect()) {
+                return Ok(0);
+            }
+            shown = Some(lines);
+        }
+        if changes.next().await.is_none() {
+            return Ok(0);
+        }
+    }
+}
+
+/// Changes or unblocks the PIN of the named token, or of the only one.
+pub(crate) async fn pin(
+    client: &Client,
+    common: &Common,
+    pin: &Pin,
+    report: &Report,
+) -> Result<u8, WaferError> {
+    let (Pin::Change(name) | Pin::Unblock(name)) = pin;
+    let token = objects::token_or_only(client, name.token.as_deref()).await?;
+    let options = call::options(common);
+    let sentence = match pin {
+        Pin::Change(_) => {
+            attend(client, client.change_pin(&token.path, &options)).await?;
+            text::PIN_CHANGED
+        }
+        Pin::Unblock(_) => {
+            attend(client, client.unblock_pin(&token.path, &options)).await?;
+            text::PIN_UNBLOCKED
+        }
+    };
+    report.say(false, sentence, &json!({ "changed": true }));
     Ok(0)
 }
 

@@ -38,6 +38,13 @@ pub(crate) const LOCKED: &str = "Locked: the next use of a key asks for the PIN.
 /// `wafer unlock`.
 pub(crate) const UNLOCKED: &str = "Unlocked.";
 
+/// `wafer pin change`.
+pub(crate) const PIN_CHANGED: &str = "The PIN is changed.";
+/// `wafer pin unblock`.
+pub(crate) const PIN_UNBLOCKED: &str = "The PIN is unblocked: it is the new one now.";
+/// Several tokens and no name.
+pub(crate) const WHICH_TOKEN: &str = "Several tokens are present: say which. See \"wafer tokens\".";
+
 /// A failure.
 pub(crate) fn error(message: &str) -> String {
     format!("wafer: {message}")

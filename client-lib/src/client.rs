@@ -278,6 +278,32 @@ impl Client {
         Ok(self.token(token).await?.unlock(options.map()).await?)
     }
 
+    /// Asks for a token's PIN and for a new one.
+    ///
+    /// # Errors
+    /// Those of `Token.ChangePin`.
+    pub async fn change_pin(&self, token: &ObjectPath<'_>, options: &Options) -> Result<(), WaferError> {
+        Ok(self.token(token).await?.change_pin(options.map()).await?)
+    }
+
+    /// Asks for what unblocks a token's PIN and for a new PIN.
+    ///
+    /// # Errors
+    /// Those of `Token.UnblockPin`.
+    pub async fn unblock_pin(&self, token: &ObjectPath<'_>, options: &Options) -> Result<(), WaferError> {
+        Ok(self.token(token).await?.unblock_pin(options.map()).await?)
+    }
+
+    /// Listens to changes of [`Self::objects`]: begin before the first look at them.
+    ///
+    /// # Errors
+    /// A broken connection.
+    pub async fn changes(&self) -> Result<Changes, WaferError> {
+        let rule =
+            MatchRule::builder().msg_type(zbus::message::Type::Signal).path_namespace(ROOT_PATH).build()?;
+        Ok(Changes { stream: MessageStream::for_match_rule(rule, &self.connection, None).await? })
+    }
+
     /// Forgets a token's PIN.
     ///
     /// # Errors
@@ -383,6 +409,19 @@ impl Progress {
                 _ => {}
             }
         }
+    }
+}
+
+/// Changes of tokens and identities.
+#[derive(Debug)]
+pub struct Changes {
+    stream: MessageStream,
+}
+
+impl Changes {
+    /// Waits for the next one; `None` when the connection has ended.
+    pub async fn next(&mut self) -> Option<()> {
+        poll_fn(|context| Pin::new(&mut self.stream).poll_next(context)).await.map(drop)
     }
 }
 

@@ -29,6 +29,17 @@ pub enum Operation {
     Decrypt = 2,
     /// Log in without a private-key operation (`Token.Unlock`); the key field names the token.
     Unlock = 3,
+    /// Set another PIN (`Token.ChangePin`); the key field names the token.
+    ChangePin = 4,
+    /// Set a new PIN with the PUK (`Token.UnblockPin`); the key field names the token.
+    UnblockPin = 5,
+}
+
+impl Operation {
+    /// Whether the key field of its grant names a token instead of a key.
+    pub fn is_about_token(self) -> bool {
+        matches!(self, Self::Unlock | Self::ChangePin | Self::UnblockPin)
+    }
 }
 
 /// How a requester's name came to be known; the dialog says so in words.
@@ -75,7 +86,7 @@ pub struct PromptPlace {
 /// What waferd asks the keeper to allow: one key, one operation, one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct GrantRequest {
-    /// [`KeyInfo::id`], or [`TokenInfo::id`] for [`Operation::Unlock`].
+    /// [`KeyInfo::id`], or [`TokenInfo::id`] where [`Operation::is_about_token`].
     pub key: String,
     /// What may be done with it.
     pub operation: Operation,
@@ -347,9 +358,17 @@ pub trait Keeper {
     /// Logs in under a grant for [`Operation::Unlock`].
     async fn unlock(&self, grant: GrantId) -> zbus::Result<()>;
 
+    /// Asks for the old PIN and a new one and sets it, under a grant for [`Operation::ChangePin`]; asks for the
+    /// PUK in place of the old PIN under one for [`Operation::UnblockPin`].
+    async fn change_pin(&self, grant: GrantId, unblock: bool) -> zbus::Result<()>;
+
     /// Forgets the PIN of a token and logs out; the empty name means every token.
     /// Answers only when it is forgotten; never waits for the card.
     async fn lock(&self, token: &str) -> zbus::Result<()>;
+
+    /// The screen is locked, or is no longer: while it is, dialogs close and none opens, and what would need
+    /// one fails with `InteractionRequired`.
+    async fn screen(&self, locked: bool) -> zbus::Result<()>;
 
     /// The last entries of the log, oldest first, at most 256.
     async fn log(&self) -> zbus::Result<Vec<LogEntry>>;

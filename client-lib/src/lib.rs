@@ -16,7 +16,7 @@ pub mod proxies;
 pub mod read;
 pub mod stream;
 
-pub use client::{Client, Progress};
+pub use client::{Changes, Client, Progress};
 pub use error::{ErrorKind, WaferError};
 pub use options::{Armor, ContentCipher, Digest, Form, Options};
 pub use outcome::{Decrypted, Encrypted, Inspected, Signed, Signer, Status, Verified};

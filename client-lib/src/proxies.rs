@@ -166,6 +166,12 @@ pub trait Token {
     /// Asks for the PIN now.
     async fn unlock(&self, options: &OptionMap) -> zbus::Result<()>;
 
+    /// Asks for the PIN and a new one.
+    async fn change_pin(&self, options: &OptionMap) -> zbus::Result<()>;
+
+    /// Asks for the PUK and a new PIN.
+    async fn unblock_pin(&self, options: &OptionMap) -> zbus::Result<()>;
+
     /// Forgets the PIN.
     async fn lock(&self) -> zbus::Result<()>;
 

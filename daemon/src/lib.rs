@@ -10,6 +10,7 @@ pub mod request;
 pub mod trust;
 
 mod bus;
+mod logind;
 mod next;
 mod sys;
 mod text;
@@ -110,6 +111,7 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     };
     let service = bus::Service::new(rooms, bad_settings, settings.stream_timeout);
     let served = bus::serve(&service).await?;
+    tokio::spawn(logind::follow(keepers.clone()));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     sys::trim_heap();
     tokio::select! {

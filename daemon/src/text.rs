@@ -5,6 +5,11 @@
 use wafer_client::{ErrorKind, WaferError};
 use wafer_smime::read::{Layer, Report};
 
+/// The name by which logind lists us.
+pub(crate) const PRODUCT: &str = "Wafer";
+/// Why sleep waits for us, as `systemd-inhibit --list` shows it.
+pub(crate) const WHY_INHIBIT: &str = "Forgets the PINs of smart cards before sleep";
+
 /// The call was ended by `Cancel` or by its caller's leaving.
 pub(crate) fn cancelled() -> WaferError {
     WaferError::new(ErrorKind::Cancelled, "The operation was cancelled.")

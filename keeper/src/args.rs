@@ -33,6 +33,8 @@ pub struct Settings {
     pub name: String,
     /// The module may open internet sockets (network HSMs).
     pub network: bool,
+    /// A kept PIN and a click may stand for the PIN of a key that wants it at every use.
+    pub confirm_each_use: bool,
     /// Directories the module may write in.
     pub state: Vec<PathBuf>,
     /// Environment variables the module needs.
@@ -56,6 +58,7 @@ impl Settings {
             kind,
             name: String::new(),
             network: false,
+            confirm_each_use: false,
             state: Vec::new(),
             environment: Vec::new(),
             pinentry: PathBuf::from("/usr/bin/pinentry"),
@@ -90,12 +93,14 @@ fn module_only(mut arguments: impl Iterator<Item = String>) -> Result<PathBuf, S
 fn settings(kind: Kind, mut arguments: impl Iterator<Item = String>) -> Result<Settings, String> {
     let mut settings = Settings::new(kind);
     while let Some(option) = arguments.next() {
-        if option == "--network" {
-            settings.network = true;
-            continue;
+        match option.as_str() {
+            "--network" => settings.network = true,
+            "--confirm-each-use" => settings.confirm_each_use = true,
+            _ => {
+                let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
+                set(&mut settings, &option, value)?;
+            }
         }
-        let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
-        set(&mut settings, &option, value)?;
     }
     let Kind::Pkcs11 { module } = &settings.kind;
     for (path, option) in [(module, "--module"), (&settings.pinentry, "--pinentry")] {
@@ -143,13 +148,13 @@ mod tests {
 
     #[test]
     fn the_whole_command_line_is_understood() {
-        let line = "pkcs11 --module /m.so --name soft --network --state /a --state /b --env K=V=W \
+        let line = "pkcs11 --module /m.so --name soft --network --confirm-each-use --state /a --state /b --env K=V=W \
                     --pinentry /p --idle-timeout-ms 1 --max-timeout-ms 2 --dialog-timeout-ms 3 --module-deadline-ms 4";
         let Command::Keep(settings) = parse(words(line)).unwrap() else { panic!("no keeper") };
         assert_eq!(settings.kind, Kind::Pkcs11 { module: "/m.so".into() });
         assert_eq!(settings.state, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(settings.environment, [("K".to_owned(), "V=W".to_owned())]);
-        assert!(settings.network);
+        assert!(settings.network && settings.confirm_each_use);
         assert_eq!(settings.module_deadline, Duration::from_millis(4));
     }
 

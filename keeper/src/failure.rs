@@ -16,6 +16,8 @@ pub enum Failure {
     NotInserted,
     /// A dialog would be needed and is not wanted.
     InteractionRequired,
+    /// A dialog would be needed and the screen is locked.
+    ScreenLocked,
     /// There is no place for a dialog, or pinentry does not work.
     NoPrompter,
     /// No grant covers this.
@@ -69,6 +71,7 @@ impl Failure {
             Self::TimedOut => (ErrorKind::TimedOut, Text::ErrorTimedOut),
             Self::NotInserted => (ErrorKind::TimedOut, Text::ErrorNotInserted),
             Self::InteractionRequired => (ErrorKind::InteractionRequired, Text::ErrorInteractionRequired),
+            Self::ScreenLocked => (ErrorKind::InteractionRequired, Text::ErrorScreenLocked),
             Self::NoPrompter => (ErrorKind::NoPrompter, Text::ErrorNoPrompter),
             Self::NotGranted => (ErrorKind::AccessDenied, Text::ErrorNotGranted),
             Self::TooMany => (ErrorKind::LimitsExceeded, Text::ErrorTooMany),
@@ -78,6 +81,7 @@ impl Failure {
             Self::Card(error) => match error {
                 CardError::PinIncorrect => (ErrorKind::PinIncorrect, Text::ErrorPinIncorrect),
                 CardError::PinBlocked => (ErrorKind::PinBlocked, Text::ErrorPinBlocked),
+                CardError::PukBlocked => (ErrorKind::PinBlocked, Text::ErrorPukBlocked),
                 CardError::NoKey => (ErrorKind::NoIdentity, Text::ErrorNoKey),
                 CardError::EveryUse => (ErrorKind::UnsupportedAlgorithm, Text::ErrorEveryUse),
                 CardError::Unsupported(_) => (ErrorKind::UnsupportedAlgorithm, Text::ErrorUnsupported),

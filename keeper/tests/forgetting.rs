@@ -55,6 +55,7 @@ async fn the_token_refuses_after_every_forgetting() {
             lives: Lives { idle: Duration::from_millis(idle), max: Duration::from_millis(max) },
             module_deadline: Duration::from_secs(30),
             dialog_timeout: Duration::from_secs(30),
+            confirm_each_use: false,
             on_hang: Arc::new(|| panic!("the module hangs")),
             changed: Arc::clone(&changed),
         };
@@ -65,17 +66,17 @@ async fn the_token_refuses_after_every_forgetting() {
     assert!(!witness.signs());
 
     let unlocked = open(&mut module, 60_000, 60_000);
-    unlocked.login(pin()).await.unwrap();
+    unlocked.login(pin().map(Arc::new)).await.unwrap();
     assert!(witness.signs(), "the witness sees the login");
     unlocked.forget().await.unwrap();
     assert!(!witness.signs(), "lock");
-    unlocked.login(pin()).await.unwrap();
+    unlocked.login(pin().map(Arc::new)).await.unwrap();
     assert!(witness.signs());
     unlocked.forget().await.unwrap();
 
     for (idle, max, what) in [(200, 60_000, "idle time-out"), (60_000, 200, "maximum time-out")] {
         let unlocked = open(&mut module, idle, max);
-        unlocked.login(pin()).await.unwrap();
+        unlocked.login(pin().map(Arc::new)).await.unwrap();
         assert!(witness.signs());
         while unlocked.is_logged_in() {
             changed.notified().await;
@@ -86,7 +87,7 @@ async fn the_token_refuses_after_every_forgetting() {
     }
 
     let wrong = open(&mut module, 60_000, 60_000);
-    assert!(wrong.login(Secret::from_bytes(b"999999")).await.is_err());
+    assert!(wrong.login(Secret::from_bytes(b"999999").map(Arc::new)).await.is_err());
     assert!(!witness.signs(), "a wrong PIN");
     assert!(!wrong.is_logged_in());
 }

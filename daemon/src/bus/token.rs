@@ -27,6 +27,25 @@ impl Token {
     fn now(&self) -> Option<Arc<Known>> {
         self.door.service.rooms.keepers.token(&self.known.info.id)
     }
+
+    /// Asks the person for another PIN.
+    async fn set_pin(
+        &self,
+        header: &Header<'_>,
+        connection: &Connection,
+        options: RawOptions,
+        operation: Operation,
+    ) -> Result<(), WaferError> {
+        let mut options = Options::new(options, &[])?;
+        let visit = self.door.enter(header, &mut options).await?;
+        let work = async {
+            let admission = visit.call.admit(operation)?;
+            let grant = policy::grant(&admission, &self.known.info.id, 1);
+            let token = self.door.service.rooms.keepers.open(grant, &visit.call).await?;
+            token.change_pin(operation == Operation::UnblockPin).await
+        };
+        visit.run(connection, None, work).await
+    }
 }
 
 #[zbus::interface(name = "org.waferd.Wafer1.Token")]
@@ -48,6 +67,24 @@ impl Token {
             self.door.service.rooms.keepers.open(grant, &visit.call).await?.unlock().await
         };
         visit.run(connection, None, work).await
+    }
+
+    async fn change_pin(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+        options: RawOptions,
+    ) -> Result<(), WaferError> {
+        self.set_pin(&header, connection, options, Operation::ChangePin).await
+    }
+
+    async fn unblock_pin(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+        options: RawOptions,
+    ) -> Result<(), WaferError> {
+        self.set_pin(&header, connection, options, Operation::UnblockPin).await
     }
 
     async fn lock(&self) -> Result<(), WaferError> {

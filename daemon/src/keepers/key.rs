@@ -79,6 +79,14 @@ impl GrantedKey {
         self.ask(self.running.keeper.unlock(self.grant)).await
     }
 
+    /// Sets another PIN; with the PUK instead of the old one to `unblock`.
+    ///
+    /// # Errors
+    /// The keeper's own, or why the call was ended.
+    pub async fn change_pin(&self, unblock: bool) -> Result<(), WaferError> {
+        self.ask(self.running.keeper.change_pin(self.grant, unblock)).await
+    }
+
     async fn ask<T>(&self, call: impl Future<Output = zbus::Result<T>>) -> Result<T, WaferError> {
         tokio::select! {
             biased;

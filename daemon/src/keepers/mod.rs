@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use wafer_client::keeper::{GrantRequest, LogEntry, Operation, PinState, TokenInfo};
+use wafer_client::keeper::{GrantRequest, LogEntry, PinState, TokenInfo};
 use wafer_client::{ErrorKind, WaferError};
 
 use crate::config::{Module, Settings};
@@ -50,6 +50,7 @@ pub struct Keepers {
     slots: Vec<Arc<Slot>>,
     trust_folders: Vec<std::path::PathBuf>,
     chains: chain::Chains,
+    screen_locked: watch::Sender<bool>,
     changed: watch::Sender<u64>,
 }
 
@@ -60,6 +61,7 @@ struct Slot {
     desk: desk::Screen,
     running: tokio::sync::Mutex<Option<Arc<Running>>>,
     held: Mutex<Held>,
+    screen_locked: watch::Receiver<bool>,
     changed: watch::Sender<u64>,
 }
 
@@ -67,6 +69,7 @@ impl Keepers {
     /// The keepers of `settings`; none is started yet.
     pub fn new(settings: &Settings) -> Arc<Self> {
         let (changed, _) = watch::channel(0);
+        let (screen_locked, is_locked) = watch::channel(false);
         let desk = desk::Screen::default();
         let slot = |module: &Module| {
             Arc::new(Slot {
@@ -75,6 +78,7 @@ impl Keepers {
                 desk: desk.clone(),
                 running: tokio::sync::Mutex::default(),
                 held: Mutex::default(),
+                screen_locked: is_locked.clone(),
                 changed: changed.clone(),
             })
         };
@@ -83,6 +87,7 @@ impl Keepers {
             slots,
             trust_folders: settings.trust_folders.clone(),
             chains: chain::Chains::default(),
+            screen_locked,
             changed,
         })
     }
@@ -235,6 +240,25 @@ impl Keepers {
         }
     }
 
+    /// While the screen is locked no dialog opens and those that are open close. Locking it forgets every PIN.
+    pub async fn set_screen_locked(&self, locked: bool) {
+        if self.screen_locked.send_replace(locked) == locked {
+            return;
+        }
+        let telling: Vec<_> = self
+            .slots
+            .iter()
+            .cloned()
+            .map(|slot| tokio::spawn(async move { slot.tell_screen().await }))
+            .collect();
+        for told in telling {
+            let _ = told.await;
+        }
+        if locked {
+            self.lock_all().await;
+        }
+    }
+
     /// The logs of all keepers that run, oldest first.
     pub async fn log(&self) -> Vec<LogEntry> {
         let mut entries = Vec::new();
@@ -272,9 +296,10 @@ impl Slot {
     }
 
     fn has(&self, grant: &Grant) -> bool {
-        match grant.operation() {
-            Operation::Unlock => self.has_token(grant.key()),
-            _ => self.held().identity_of(grant.key()).is_some(),
+        if grant.operation().is_about_token() {
+            self.has_token(grant.key())
+        } else {
+            self.held().identity_of(grant.key()).is_some()
         }
     }
 
@@ -303,12 +328,21 @@ impl Slot {
             return Ok(running.clone());
         }
         let running = Running::start(&self.module, &self.settings, &self.desk).await?;
+        // Told before it is asked for anything, and once more if that changed meanwhile.
+        let told = *self.screen_locked.borrow();
+        if told {
+            running.call(running.keeper.screen(told)).await?;
+        }
         if let Err(error) = self.refresh(&running).await {
             running.end();
             return Err(error);
         }
         tokio::spawn(self.clone().watch(running.clone()));
         *place = Some(running.clone());
+        drop(place);
+        if *self.screen_locked.borrow() != told {
+            self.tell_screen().await;
+        }
         Ok(running)
     }
 
@@ -326,6 +360,18 @@ impl Slot {
                 Ok(GrantedKey::new(running, grant, request.uses, call))
             }
             grant => Ok(GrantedKey::new(running, grant?, request.uses, call)),
+        }
+    }
+
+    /// Tells the keeper, if one runs, how the screen is; one that does not take it in is ended.
+    async fn tell_screen(&self) {
+        let Some(running) = self.current() else { return };
+        let locked = *self.screen_locked.borrow();
+        let told = tokio::time::timeout(LOCK_TIME, running.call(running.keeper.screen(locked))).await;
+        if !matches!(told, Ok(Ok(()))) {
+            tracing::warn!(module = self.module.name, "the keeper did not take in that the screen is locked");
+            running.end();
+            running.gone().await;
         }
     }
 

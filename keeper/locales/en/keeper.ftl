@@ -3,9 +3,14 @@
 
 title = Wafer
 prompt-pin = PIN:
+prompt-old = Old PIN:
+prompt-puk = PUK:
+prompt-new = New PIN:
+prompt-again = New PIN again:
 button-ok = OK
 button-cancel = Cancel
 button-try = Try once more
+button-allow = Allow once
 
 # Who asks, and how surely that is known: part of the dialogs below.
 who =
@@ -13,6 +18,14 @@ who =
         [executable] The program { $program } (process { $pid })
         [sandbox] The application { $program }
        *[unknown] An unknown program (process { $pid })
+    }
+# How many tries are left: part of the dialogs below.
+tries =
+    { $tries ->
+        [low] Wrong PINs were entered before: few tries are left.
+        [last] This is the last try before the PIN is blocked.
+        [counted] { $count } tries are left.
+       *[unknown] The token does not say how many tries are left.
     }
 
 dialog-pin =
@@ -22,12 +35,7 @@ dialog-pin =
        *[unlock] wants to unlock the token.
     }
     Token: { $token } (serial number { $serial })
-    { $tries ->
-        [low] Wrong PINs were entered before: few tries are left.
-        [last] This is the last try before the PIN is blocked.
-        [counted] { $count } tries are left.
-       *[unknown] The token does not say how many tries are left.
-    }
+    { tries }
 dialog-pin-others =
     { who } { $purpose ->
         [sign] wants to sign with the key “{ $key }”.
@@ -39,12 +47,21 @@ dialog-pin-others =
        *[other] { $others } more requests wait for the same PIN.
     }
     Token: { $token } (serial number { $serial })
-    { $tries ->
-        [low] Wrong PINs were entered before: few tries are left.
-        [last] This is the last try before the PIN is blocked.
-        [counted] { $count } tries are left.
-       *[unknown] The token does not say how many tries are left.
+    { tries }
+dialog-pin-each-use =
+    { who } { $purpose ->
+        [sign] wants to sign with the key “{ $key }”.
+       *[decrypt] wants to decrypt with the key “{ $key }”.
     }
+    This key asks for its PIN at every use.
+    Token: { $token } (serial number { $serial })
+    { tries }
+dialog-confirm =
+    { who } { $purpose ->
+        [sign] wants to sign once with the key “{ $key }” of { $token }.
+       *[decrypt] wants to decrypt once with the key “{ $key }” of { $token }.
+    }
+    This key asks at every use. Its PIN was entered before and will be used.
 dialog-pin-pad =
     { who } { $purpose ->
         [sign] wants to sign with the key “{ $key }”.
@@ -55,6 +72,20 @@ dialog-pin-pad =
 dialog-last-try =
     Only one try is left for the PIN of { $token }.
     If the next PIN is wrong too, the PIN is blocked and only its PUK or your administrator can help.
+dialog-last-puk =
+    Only one try is left for the PUK of { $token }.
+    If the next PUK is wrong too, the PIN can never be unblocked with it again.
+
+# Another PIN: first the old one or the PUK, then the new one twice.
+dialog-change =
+    { who } { $purpose ->
+        [unblock] wants to unblock the PIN. Please enter the PUK (or the security officer's PIN).
+       *[change] wants to change the PIN. Please enter the old PIN.
+    }
+    Token: { $token } (serial number { $serial })
+    { tries }
+dialog-new-pin =
+    Please enter the new PIN of { $token }, and then once more.
 
 # The card that is needed is absent. The dialog closes by itself when it appears.
 dialog-insert =
@@ -77,6 +108,9 @@ dialog-insert-others =
     Please insert this card.
 
 complaint-incorrect = That PIN was wrong. Please try again.
+complaint-puk = That PUK was wrong. Please try again.
+complaint-refused = The card did not take this new PIN. Please choose another.
+complaint-different = The two new PINs differ. Please enter them again.
 complaint-empty = Please enter the PIN.
 complaint-form =
     { $alphabet ->
@@ -88,6 +122,7 @@ error-cancelled = The request was cancelled.
 error-timed-out = Nobody entered the PIN of { $token } in time.
 error-not-inserted = Nobody inserted the card { $token } in time.
 error-interaction-required = The PIN of { $token } is needed, and the program asked for no dialog.
+error-screen-locked = The PIN of { $token } is needed, but the screen is locked. Unlock it and try again.
 error-no-prompter = The PIN of { $token } is needed, but there is no screen or terminal to ask for it.
 error-not-granted = This operation was not granted.
 error-too-many = Too many requests at once. Please try again in a moment.
@@ -96,6 +131,7 @@ error-argument = The request has a wrong argument.
 error-internal = Something went wrong inside Wafer; its log says more.
 error-pin-incorrect = The PIN of { $token } was wrong.
 error-pin-blocked = The PIN of { $token } is blocked. Its PUK or your administrator can unblock it.
+error-puk-blocked = The PUK of { $token } is blocked: its PIN cannot be unblocked any more. Ask your administrator.
 error-no-key = The token { $token } has no private key for this certificate.
 error-every-use = This key of { $token } asks for its PIN at every use, which is not supported yet.
 error-pin-form = The token { $token } does not take such a PIN.

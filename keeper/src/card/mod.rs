@@ -29,6 +29,9 @@ pub enum CardError {
     /// No tries are left.
     #[error("PIN blocked")]
     PinBlocked,
+    /// What unblocks the PIN is blocked itself.
+    #[error("PUK blocked")]
+    PukBlocked,
     /// The person pressed the cancel key of a reader's own PIN pad, or let it time out.
     #[error("cancelled at the reader")]
     PinPadCancelled,
@@ -101,6 +104,11 @@ pub trait Card: Send {
     fn contents(&mut self) -> Result<Contents, CardError>;
     /// Verifies a PIN, once; `None` where the reader has a PIN pad.
     fn login(&mut self, pin: Option<&Secret>) -> Result<(), CardError>;
+    /// Names of the keys that want their PIN at every use: asked after a login, since keys may hide before. Keys
+    /// that [`Self::contents`] shows as such need not be in it.
+    fn each_use(&mut self) -> Result<Vec<String>, CardError> {
+        Ok(Vec::new())
+    }
     /// Shuts the card again. Logged out already is no error.
     fn logout(&mut self) -> Result<(), CardError>;
     /// Signs a digest with the key of this id.

@@ -17,6 +17,8 @@ use zbus::object_server::SignalEmitter;
 
 use crate::card::{Authentication, Card, CardError};
 use crate::failure::Failure;
+use crate::pin::change::PinChange;
+use crate::pin::each_use::EachUse;
 use crate::pin::insert::insert;
 use crate::pin::unlock::{Asking, unlock};
 use crate::token::Token;
@@ -110,10 +112,18 @@ impl Keeper {
     ) -> Result<R, WaferError> {
         let request = Arc::clone(&used.request);
         let operation = async {
+            let mut entered = None;
             for _ in 0..LOGIN_ROUNDS {
-                match token.operate(job.clone()).await {
-                    Err(CardError::NeedsLogin) => unlock(&self.asking, token, &request, key.clone()).await?,
-                    result => return Ok(result?),
+                if let Some(key) = key.as_ref().filter(|key| token.asks_each_use(&key.id)) {
+                    let use_once = EachUse { asking: &self.asking, token, key, grant: &request };
+                    return use_once.run(entered, job.clone()).await;
+                }
+                match (token.operate(job.clone()).await, &key) {
+                    (Err(CardError::NeedsLogin), _) => {
+                        entered = unlock(&self.asking, token, &request, key.clone()).await?;
+                    }
+                    (Err(CardError::EveryUse), Some(key)) => token.note_each_use(&key.id),
+                    (result, _) => return Ok(result?),
                 }
             }
             Err(Failure::Card(CardError::NeedsLogin))
@@ -249,8 +259,22 @@ impl Keeper {
         self.run(&mut used, &token, None, &purpose, |_, _| Ok(())).await
     }
 
+    async fn change_pin(&self, grant: GrantId, unblock: bool) -> Result<(), WaferError> {
+        let operation = if unblock { Operation::UnblockPin } else { Operation::ChangePin };
+        let mut used = self.grants.take(grant, operation).map_err(|failure| self.refuse(failure))?;
+        let request = Arc::clone(&used.request);
+        let token = self.present(&mut used, || self.registry.find(&request.key)).await?;
+        let change = PinChange { asking: &self.asking, token: &token, grant: &request };
+        let result = used.during(change.run()).await;
+        result.map_err(|failure| failure.into_error(&token.identity.label))
+    }
+
     async fn lock(&self, token: &str) -> Result<(), WaferError> {
         self.forget(token, "lock").await.map_err(|failure| self.refuse(failure))
+    }
+
+    async fn screen(&self, locked: bool) {
+        self.asking.screen_locked.send_replace(locked);
     }
 
     async fn log(&self) -> Vec<LogEntry> {

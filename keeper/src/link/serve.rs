@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use wafer_client::keeper::{DESK_PATH, DeskProxy, KEEPER_PATH};
 use zbus::proxy::CacheProperties;
 
@@ -38,6 +38,8 @@ pub async fn serve(settings: Settings, link: OwnedFd, helper: OwnedFd) -> Result
     let asking = Arc::new(Asking {
         prompter,
         desk: OnceLock::new(),
+        screen_locked: watch::Sender::new(false),
+        dialogs: Arc::default(),
         log: Arc::clone(&log),
         absent: Absent::default(),
     });
@@ -85,6 +87,7 @@ fn common(settings: &Settings, changed: Arc<Notify>) -> Common {
         lives: Lives { idle: settings.idle_timeout, max: settings.max_timeout },
         module_deadline: settings.module_deadline,
         dialog_timeout: settings.dialog_timeout,
+        confirm_each_use: settings.confirm_each_use,
         on_hang: Arc::new(|| {
             tracing::error!("the module does not answer: this keeper ends");
             tokio::spawn(async {

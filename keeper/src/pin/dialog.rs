@@ -2,60 +2,104 @@
 
 use wafer_client::keeper::{Certainty, GrantRequest, KeyInfo, Operation, Requester, TriesLeft};
 
+use super::ask::Question;
 use crate::card::{Alphabet, Identity, PinFormat};
 use crate::prompt::text::{Text, say, say_counted};
 
 /// The description of a PIN dialog.
-pub fn description(
-    request: &GrantRequest,
-    key: Option<&KeyInfo>,
-    token: &Identity,
-    tries: TriesLeft,
-    others: usize,
-    pin_pad: bool,
-) -> String {
-    let count = tries.count().unwrap_or_default().to_string();
-    let tries = match tries {
-        TriesLeft::Low => "low",
-        TriesLeft::Last => "last",
-        TriesLeft::Exactly(_) => "counted",
-        _ => "unknown",
-    };
-    let text = match (pin_pad, others) {
+pub(super) fn description(question: &Question<'_>) -> String {
+    let Question { grant, token, key, flags, others, .. } = question;
+    let count = flags.tries.count().unwrap_or_default().to_string();
+    let tries = tries_name(flags.tries);
+    let each_use = key.is_some_and(|key| token.asks_each_use(&key.id));
+    let text = match (flags.pin_pad, others) {
         (true, _) => Text::DialogPinPad,
+        (false, 0) if each_use => Text::DialogPinEachUse,
         (false, 0) => Text::DialogPin,
         (false, _) => Text::DialogPinOthers,
     };
-    let requester = &request.requester;
-    let pid = requester.pid.to_string();
-    let key = key.map_or("", |key| key.label.as_str());
-    let parts = [
-        ("certainty", certainty(requester)),
-        ("program", &requester.program),
-        ("pid", &pid),
-        ("purpose", purpose(request.operation)),
-        ("key", key),
-        ("token", &token.label),
-        ("serial", &token.serial),
-        ("tries", tries),
-        ("count", &count),
-    ];
-    say_counted(text, &parts, others)
+    let pid = grant.requester.pid.to_string();
+    let [certainty, program, pid, purpose] = asked_by(grant, &pid);
+    let key = ("key", key.map_or("", |key| key.label.as_str()));
+    let token = [("token", token.identity.label.as_str()), ("serial", token.identity.serial.as_str())];
+    let parts =
+        [certainty, program, pid, purpose, key, token[0], token[1], ("tries", tries), ("count", &count)];
+    say_counted(text, &parts, *others)
+}
+
+/// The question whether a key that wants its PIN at every use may be used once with the kept one.
+pub(super) fn confirmation(request: &GrantRequest, key: &KeyInfo, token: &Identity) -> String {
+    let pid = request.requester.pid.to_string();
+    let [certainty, program, pid, purpose] = asked_by(request, &pid);
+    let (key, token) = (("key", key.label.as_str()), ("token", token.label.as_str()));
+    say(Text::DialogConfirm, &[certainty, program, pid, purpose, key, token])
+}
+
+/// What is entered when a PIN is changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// The PIN as it is.
+    Old,
+    /// What unblocks it: PUK, or the security officer's PIN.
+    Puk,
+    /// The new PIN.
+    New,
+    /// The new PIN once more.
+    Again,
+}
+
+/// The word before the entry field.
+pub(super) fn prompt(entry: Entry) -> String {
+    let text = match entry {
+        Entry::Old => Text::PromptOld,
+        Entry::Puk => Text::PromptPuk,
+        Entry::New => Text::PromptNew,
+        Entry::Again => Text::PromptAgain,
+    };
+    say(text, &[])
+}
+
+/// The description of one of the entries when a PIN is changed.
+pub(super) fn pin_change(request: &GrantRequest, token: &Identity, entry: Entry, tries: TriesLeft) -> String {
+    let pid = request.requester.pid.to_string();
+    let count = tries.count().unwrap_or_default().to_string();
+    let [certainty, program, pid, purpose] = asked_by(request, &pid);
+    let text = match entry {
+        Entry::Old | Entry::Puk => Text::DialogChange,
+        Entry::New | Entry::Again => Text::DialogNewPin,
+    };
+    let token = [("token", token.label.as_str()), ("serial", token.serial.as_str())];
+    let tries = [("tries", tries_name(tries)), ("count", count.as_str())];
+    say(text, &[certainty, program, pid, purpose, token[0], token[1], tries[0], tries[1]])
 }
 
 /// The description of a dialog that asks for the card with this label.
 pub fn insertion(request: &GrantRequest, label: &str, others: usize) -> String {
     let text = if others == 0 { Text::DialogInsert } else { Text::DialogInsertOthers };
+    let pid = request.requester.pid.to_string();
+    let [certainty, program, pid, purpose] = asked_by(request, &pid);
+    say_counted(text, &[certainty, program, pid, purpose, ("token", label)], others)
+}
+
+/// Who asks for what, as the catalogue names it.
+fn asked_by<'r>(request: &'r GrantRequest, pid: &'r str) -> [(&'static str, &'r str); 4] {
     let requester = &request.requester;
-    let pid = requester.pid.to_string();
-    let parts = [
+    [
         ("certainty", certainty(requester)),
         ("program", &requester.program),
-        ("pid", &pid),
+        ("pid", pid),
         ("purpose", purpose(request.operation)),
-        ("token", label),
-    ];
-    say_counted(text, &parts, others)
+    ]
+}
+
+/// What is known of the tries, as the catalogue names it.
+fn tries_name(tries: TriesLeft) -> &'static str {
+    match tries {
+        TriesLeft::Low => "low",
+        TriesLeft::Last => "last",
+        TriesLeft::Exactly(_) => "counted",
+        _ => "unknown",
+    }
 }
 
 /// How surely the program's name is known, as the catalogue names it.
@@ -74,6 +118,8 @@ fn purpose(operation: Operation) -> &'static str {
         Operation::Sign => "sign",
         Operation::Decrypt => "decrypt",
         Operation::Unlock => "unlock",
+        Operation::ChangePin => "change",
+        Operation::UnblockPin => "unblock",
     }
 }
 

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wafer_client::keeper::GrantRequest;
 
 use super::dialog;
-use super::unlock::{Asking, Shown, Turn, Waiting};
+use super::turn;
+use super::unlock::Asking;
+use super::waiting::{Shown, Waiting};
 use crate::failure::Failure;
 use crate::prompt::assuan::PromptError;
 use crate::prompt::place;
@@ -46,13 +48,13 @@ pub async fn insert(
     let waiting = asking.absent.of(id);
     let missing = Missing { id: id.to_owned(), label, waiting: Arc::clone(&waiting) };
     let ask = || drop(tokio::spawn(ask(Arc::clone(asking), Arc::clone(registry), missing)));
-    waiting.join(request, None, || registry.get(id).is_some(), ask).await
+    waiting.join(request, None, || registry.get(id).is_some(), ask).await.map(drop)
 }
 
 async fn ask(asking: Arc<Asking>, registry: Arc<Registry>, missing: Missing) {
     while let Some(shown) = missing.waiting.first() {
         if let Some(result) = round(&asking, &registry, &missing, &shown).await {
-            missing.waiting.settle(&result);
+            missing.waiting.settle(shown.number, &result.map(|()| None));
             break;
         }
     }
@@ -61,29 +63,20 @@ async fn ask(asking: Arc<Asking>, registry: Arc<Registry>, missing: Missing) {
 
 /// One dialog; `None` if the request that it named left.
 async fn round(
-    asking: &Asking,
+    asking: &Arc<Asking>,
     registry: &Registry,
     missing: &Missing,
     shown: &Shown,
 ) -> Option<Result<(), Failure>> {
-    let turn = tokio::select! {
-        biased;
-        () = registry.appears(&missing.id) => return Some(Ok(())),
-        () = missing.waiting.first_left(shown.number) => return None,
-        turn = Turn::take(asking) => match turn {
-            Ok(turn) => turn,
-            Err(failure) => return Some(Err(failure)),
-        },
+    let until = async {
+        tokio::select! {
+            biased;
+            () = registry.appears(&missing.id) => Some(Ok(())),
+            () = missing.waiting.first_left(shown.number) => None,
+        }
     };
-    let result = tokio::select! {
-        biased;
-        () = registry.appears(&missing.id) => Some(Ok(())),
-        () = missing.waiting.first_left(shown.number) => None,
-        result = show(asking, registry, missing, shown) => Some(result),
-    };
-    asking.prompter.cleared().await;
-    turn.give_back().await;
-    result
+    let dialog = async { Ok(Some(show(asking, registry, missing, shown).await)) };
+    turn::show(asking, until, dialog).await.unwrap_or_else(|failure| Some(Err(failure)))
 }
 
 /// Shows the dialog until the card is there. Its OK looks for the card: not every module tells by itself.

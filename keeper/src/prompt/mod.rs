@@ -133,6 +133,16 @@ impl Dialog<'_> {
         }
     }
 
+    /// Names what is entered next, before the entry.
+    pub async fn prompt(&mut self, prompt: &str) -> Result<(), PromptError> {
+        self.assuan.command("SETPROMPT", prompt).await
+    }
+
+    /// Takes the last entry's complaint away before the next entry.
+    pub async fn no_complaint(&mut self) -> Result<(), PromptError> {
+        self.try_command("SETERROR", "").await
+    }
+
     /// Asks a question; anything but yes is [`PromptError::Cancelled`].
     pub async fn confirm(&mut self, question: &str, yes: &str) -> Result<(), PromptError> {
         self.assuan.command("SETDESC", question).await?;

@@ -1,9 +1,11 @@
 //! Tokens that are present: one thread each, their login, and what is known of them.
 
 pub mod hotplug;
+mod operate;
 pub mod registry;
 pub mod worker;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,11 +14,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use wafer_client::keeper::{KeyInfo, PinState, TokenInfo, TriesLeft};
 
-use crate::card::{Authentication, Card, CardError, Contents, Identity, PinFlags, PinFormat, PinUse};
+use crate::card::{Card, CardError, Contents, Identity, PinFlags, PinFormat, PinUse};
 use crate::pin::cache::{Lease, Lives, Next};
 use crate::pin::kept::Kept;
 use crate::pin::secret::Secret;
-use crate::pin::unlock::Waiting;
+use crate::pin::waiting::Waiting;
 use worker::{OnHang, Urgency, Worker};
 
 /// Forgetting may take so long before the process ends itself: with it ends every login.
@@ -31,6 +33,8 @@ pub struct Common {
     pub module_deadline: Duration,
     /// Time a person may take at a PIN pad.
     pub dialog_timeout: Duration,
+    /// A kept PIN and a click may stand for the PIN of a key that wants it at every use.
+    pub confirm_each_use: bool,
     /// Ends the process soon.
     pub on_hang: OnHang,
     /// Told when a list, a key or a PIN state changed.
@@ -49,9 +53,13 @@ pub struct Token {
     flags: Mutex<PinFlags>,
     /// A PIN was accepted and not forgotten since.
     logged_in: Arc<AtomicBool>,
+    /// How often everything was forgotten.
+    forgotten: Arc<AtomicU32>,
     pin_use: PinUse,
-    /// That PIN, for [`PinUse::EachVisit`].
+    /// That PIN, where the card or a setting wants it kept.
     kept: Arc<Kept>,
+    /// Names of keys that want the PIN at every use, as they showed after a login.
+    each_use: Mutex<HashSet<String>>,
     running: AtomicU32,
     lease: Lease,
     common: Common,
@@ -78,8 +86,10 @@ impl Token {
             contents: Mutex::default(),
             flags: Mutex::new(flags),
             logged_in: Arc::new(AtomicBool::new(false)),
+            forgotten: Arc::default(),
             pin_use,
             kept: Arc::default(),
+            each_use: Mutex::default(),
             running: AtomicU32::new(0),
             lease: Lease::new(common.lives),
             common,
@@ -109,7 +119,7 @@ impl Token {
             reader: lock(&self.reader).clone(),
             pin_state: self.pin_state(flags),
             tries_left: flags.tries,
-            keys: contents.keys.clone(),
+            keys: contents.keys.iter().map(|key| self.as_known(key)).collect(),
             other_certificates: u32::try_from(contents.others.len()).unwrap_or(u32::MAX),
         }
     }
@@ -135,7 +145,24 @@ impl Token {
 
     /// The key with this name.
     pub fn key(&self, id: &str) -> Option<KeyInfo> {
-        self.contents().keys.iter().find(|key| key.id == id).cloned()
+        self.contents().keys.iter().find(|key| key.id == id).map(|key| self.as_known(key))
+    }
+
+    fn as_known(&self, key: &KeyInfo) -> KeyInfo {
+        let always_authenticate = key.always_authenticate || lock(&self.each_use).contains(&key.id);
+        KeyInfo { always_authenticate, ..key.clone() }
+    }
+
+    /// Whether this key wants the PIN at every use: its own wish, or there is no other way, since the card is
+    /// shut after each visit and only the reader can take the PIN.
+    pub fn asks_each_use(&self, id: &str) -> bool {
+        let pin_pad = self.pin_use == PinUse::EachVisit && lock(&self.flags).pin_pad;
+        pin_pad || self.key(id).is_some_and(|key| key.always_authenticate)
+    }
+
+    /// The card says that this key wants the PIN at every use.
+    pub fn note_each_use(&self, id: &str) {
+        lock(&self.each_use).insert(id.to_owned());
     }
 
     /// Whether a login is believed to be alive.
@@ -150,76 +177,40 @@ impl Token {
         Ok(flags)
     }
 
-    /// Verifies a PIN once (`None`: at the reader's PIN pad) and starts the login's life.
+    /// What the token says about what must be entered to set a PIN (the PIN itself, or what unblocks it), and
+    /// about the PIN; costs no try.
+    pub async fn flags_for_change(&self, unblock: bool) -> Result<(PinFlags, PinFlags), CardError> {
+        let flags = self.worker.call(Urgency::Queued, move |card| {
+            let pin = card.pin_flags()?;
+            Ok((if unblock { card.puk_flags()? } else { pin }, pin))
+        });
+        flags.await
+    }
+
+    /// Sets another PIN, and forgets the old one: the next operation asks for the new one.
     ///
-    /// In a task of its own: a caller that stops waiting half-way must not leave a login without a timer.
-    pub async fn login(self: &Arc<Self>, pin: Option<Secret>) -> Result<(), CardError> {
+    /// In a task of its own: a caller that stops waiting half-way must not leave the old one cached.
+    pub async fn change_pin(
+        self: &Arc<Self>,
+        unblock: bool,
+        old: Arc<Secret>,
+        new: Arc<Secret>,
+    ) -> Result<(), CardError> {
         let token = Arc::clone(self);
-        let login = tokio::spawn(async move { token.login_now(pin).await });
-        login.await.unwrap_or_else(|error| Err(CardError::Failed(error.to_string())))
-    }
-
-    async fn login_now(self: Arc<Self>, pin: Option<Secret>) -> Result<(), CardError> {
-        let (flag, kept, pin_use) = (Arc::clone(&self.logged_in), Arc::clone(&self.kept), self.pin_use);
-        let pin = pin.map(Arc::new);
-        let deadline = match pin {
-            Some(_) => self.common.module_deadline,
-            None => self.common.module_deadline + self.common.dialog_timeout,
-        };
-        let result = self.worker.call_within(deadline, Urgency::Queued, move |card| {
-            let result = card.login(pin.as_deref());
-            if let (Ok(()), PinUse::EachVisit, Some(pin)) = (&result, pin_use, pin) {
-                kept.keep(pin);
-            }
-            flag.store(result.is_ok(), Ordering::SeqCst);
-            result
+        let change = tokio::spawn(async move {
+            let change = token.worker.call(Urgency::Queued, move |card| {
+                if unblock { card.unblock(&old, &new) } else { card.change_pin(&old, &new) }
+            });
+            let result = change.await;
+            token.forget().await.and(result)
         });
-        let result = result.await;
-        if result.is_ok() {
-            self.lease.begin(Instant::now());
-            self.arm();
-        }
-        self.common.changed.notify_one();
-        result
-    }
-
-    /// Runs a private-key operation; [`CardError::NeedsLogin`] without touching the card where none is alive.
-    pub async fn operate<R: Send + 'static>(
-        &self,
-        operation: impl FnOnce(&mut dyn Card, Authentication<'_>) -> Result<R, CardError> + Send + 'static,
-    ) -> Result<R, CardError> {
-        let (flag, kept) = (Arc::clone(&self.logged_in), Arc::clone(&self.kept));
-        let login_required = lock(&self.flags).login_required;
-        self.running.fetch_add(1, Ordering::SeqCst);
-        let running = Running(self);
-        let result = self.worker.call(Urgency::Queued, move |card| {
-            if login_required && !flag.load(Ordering::SeqCst) {
-                return Err(CardError::NeedsLogin);
-            }
-            let pin = kept.pin();
-            let authentication = pin.as_deref().map_or(Authentication::Session, Authentication::Kept);
-            let result = match operation(card.as_mut(), authentication) {
-                // The PIN was changed elsewhere: what was kept is worth nothing, and the person is asked.
-                Err(CardError::PinIncorrect) if pin.is_some() => Err(CardError::NeedsLogin),
-                result => result,
-            };
-            if matches!(result, Err(CardError::NeedsLogin | CardError::PinBlocked | CardError::Gone)) {
-                flag.store(false, Ordering::SeqCst);
-                kept.wipe();
-            }
-            result
-        });
-        let result = result.await;
-        drop(running);
-        if matches!(result, Err(CardError::Gone)) {
-            self.lease.end();
-        }
-        result
+        change.await.unwrap_or_else(|error| Err(CardError::Failed(error.to_string())))
     }
 
     /// Forgets the login: at once for every later operation, on the token as soon as its thread is free.
     /// If that takes too long, the process ends.
     pub async fn forget(&self) -> Result<(), CardError> {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.logged_in.store(false, Ordering::SeqCst);
         self.kept.wipe();
         self.lease.end();
@@ -275,16 +266,6 @@ impl Token {
                 }
             }
         });
-    }
-}
-
-/// Counts a running operation, also when its future is dropped half-way.
-struct Running<'t>(&'t Token);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
-        self.0.lease.used(Instant::now());
     }
 }
 

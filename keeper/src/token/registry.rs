@@ -340,6 +340,7 @@ mod tests {
             lives: Lives { idle: hour, max: hour },
             module_deadline: hour,
             dialog_timeout: hour,
+            confirm_each_use: false,
             on_hang: Arc::new(|| panic!("no call hangs here")),
             changed: Arc::clone(&changed),
         };
@@ -405,7 +406,7 @@ mod tests {
             let (registry, _) = registry(&paper);
             let token = registry.find("id").await.unwrap();
             assert_eq!(sign(&token).await, Err(CardError::NeedsLogin));
-            token.login(Secret::from_bytes(b"123456")).await.unwrap();
+            token.login(Secret::from_bytes(b"123456").map(Arc::new)).await.unwrap();
             assert_eq!(sign(&token).await.unwrap(), comes_along);
             token.forget().await.unwrap();
             assert_eq!(sign(&token).await, Err(CardError::NeedsLogin));
@@ -417,7 +418,7 @@ mod tests {
         let paper = Paper { pin_use: PinUse::EachVisit, ..Paper::default() };
         let (registry, _) = registry(&paper);
         let token = registry.find("id").await.unwrap();
-        token.login(Secret::from_bytes(b"123456")).await.unwrap();
+        token.login(Secret::from_bytes(b"123456").map(Arc::new)).await.unwrap();
         paper.changed.store(true, Ordering::SeqCst);
         assert_eq!(sign(&token).await, Err(CardError::NeedsLogin));
         paper.changed.store(false, Ordering::SeqCst);
@@ -434,6 +435,7 @@ mod tests {
             lives: Lives { idle: hour, max: hour },
             module_deadline: hour,
             dialog_timeout: hour,
+            confirm_each_use: false,
             on_hang: Arc::new(|| {}),
             changed,
         };

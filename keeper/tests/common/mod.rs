@@ -58,6 +58,8 @@ pub(crate) struct Options {
     pub(crate) dialog_ms: u64,
     pub(crate) deadline_ms: u64,
     pub(crate) pinentry: PathBuf,
+    /// A click may stand for the PIN of keys that want it at every use.
+    pub(crate) confirm_each_use: bool,
     /// More variables of the keeper's environment, and of its module's.
     pub(crate) environment: Vec<(String, String)>,
 }
@@ -71,6 +73,7 @@ impl Default for Options {
             dialog_ms: 60_000,
             deadline_ms: 30_000,
             pinentry: PINENTRY.into(),
+            confirm_each_use: false,
             environment: Vec::new(),
         }
     }
@@ -102,6 +105,7 @@ impl Keeper {
             .args(["--max-timeout-ms", &options.max_ms.to_string()])
             .args(["--dialog-timeout-ms", &options.dialog_ms.to_string()])
             .args(["--module-deadline-ms", &options.deadline_ms.to_string()])
+            .args(options.confirm_each_use.then_some("--confirm-each-use"))
             .env_clear()
             .env("WAFER_KEEPER", "1")
             .envs(options.environment)

@@ -14,6 +14,10 @@ pub(crate) struct TestToken {
 
 impl TestToken {
     pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(private: &[&str]) -> Self {
         let token = Self { folder: tempfile::tempdir().unwrap() };
         std::fs::create_dir(token.path("tokens")).unwrap();
         let conf = format!("directories.tokendir = {}\nlog.level = ERROR\n", token.path("tokens").display());
@@ -26,15 +30,20 @@ impl TestToken {
             "rsa",
             "01",
             &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
-            &["--usage-sign", "--usage-decrypt"],
+            &[&["--usage-sign", "--usage-decrypt"], private].concat(),
         );
         token.key(
             "ec",
             "02",
             &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
-            &["--usage-sign", "--usage-derive"],
+            &[&["--usage-sign", "--usage-derive"], private].concat(),
         );
         token
+    }
+
+    /// The same, and both keys want their PIN at every use.
+    pub(crate) fn for_each_use() -> Self {
+        Self::with(&["--always-auth"])
     }
 
     pub(crate) fn folder(&self) -> &Path {

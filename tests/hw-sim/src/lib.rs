@@ -14,11 +14,13 @@
 //! | [`Person`] | somebody at a terminal, who reads the dialogs of pinentry-curses and types |
 //! | [`Waferd`] | the daemon's process |
 //! | [`Caller`] | a mail program on the bus |
+//! | [`Logind`] | a private system bus with a logind that a test can have lock the screen or sleep |
 //! | [`World`] | all of it together |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod bus;
 pub mod caller;
+pub mod logind;
 pub mod mail;
 pub mod openssl;
 pub mod person;
@@ -33,6 +35,7 @@ pub mod world;
 
 pub use bus::Bus;
 pub use caller::{Caller, Options, Reply, options};
+pub use logind::Logind;
 pub use person::Person;
 pub use softhsm::{SoftHsm, TestModule};
 pub use waferd::Waferd;

@@ -101,10 +101,19 @@ pub struct Waferd {
 impl Waferd {
     /// Starts it on the bus at `address`, with `settings`; returns when it has its name there.
     pub async fn start(address: &str, settings: &str) -> Self {
+        Self::start_with(address, None, settings).await
+    }
+
+    /// The same with a system bus; else there is none.
+    pub async fn start_with(address: &str, system_bus: Option<&str>, settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("waferd-").tempdir().unwrap();
         std::fs::create_dir(folder.path().join("run")).unwrap();
         std::fs::write(folder.path().join("waferd.toml"), settings).unwrap();
-        let child = command(folder.path(), address).spawn().unwrap();
+        let mut command = command(folder.path(), address);
+        if let Some(system_bus) = system_bus {
+            command.env("DBUS_SYSTEM_BUS_ADDRESS", system_bus);
+        }
+        let child = command.spawn().unwrap();
         let waferd = Self { folder, address: address.to_owned(), child };
         waferd.is_there().await;
         waferd
@@ -229,6 +238,8 @@ pub(crate) fn environment(home: &Path, address: &str) -> Vec<(String, String)> {
         ("XDG_CONFIG_HOME", path("config")),
         ("XDG_DATA_HOME", path("data")),
         ("DBUS_SESSION_BUS_ADDRESS", address.to_owned()),
+        // The machine's own logind has no say in a test.
+        ("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", path("no-system-bus"))),
         ("WAFERD_CONFIG", path("waferd.toml")),
         ("RUST_LOG", level),
     ]

@@ -8,6 +8,7 @@ use zbus::Variant;
 
 use crate::bus::Bus;
 use crate::caller::{Caller, Options};
+use crate::logind::Logind;
 use crate::person::Person;
 use crate::programs::program;
 use crate::softhsm::{PIN, SoftHsm, TestModule};
@@ -39,11 +40,20 @@ impl World {
 
     /// With settings that `change` changes: one module `test`, watched, in front of the token `wafer`.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::started(None, change).await
+    }
+
+    /// With logind on a system bus.
+    pub async fn with_logind(logind: &Logind) -> Self {
+        Self::started(Some(logind.address()), |_| {}).await
+    }
+
+    async fn started(system_bus: Option<&str>, change: impl FnOnce(&mut Settings)) -> Self {
         let (bus, hsm, module) = (Bus::start(), SoftHsm::wafer(), TestModule::new());
         let mut settings = Settings::new();
         settings.add_test_module("test", &hsm, &module);
         change(&mut settings);
-        let waferd = Waferd::start(bus.address(), &settings.text()).await;
+        let waferd = Waferd::start_with(bus.address(), system_bus, &settings.text()).await;
         let caller = Caller::connect(bus.address()).await;
         Self { caller, person: Person::new(), waferd, module, hsm, bus }
     }

@@ -31,6 +31,43 @@ pub(super) fn already_logged_in(error: &Error) -> bool {
     )
 }
 
+/// What went wrong in an operation that may have a login in its middle.
+pub(super) enum Failed {
+    /// In the login, with what that means.
+    Login(CardError),
+    /// Before or after it.
+    Module(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Module(error)
+    }
+}
+
+impl Failed {
+    /// In the login.
+    pub(super) fn login(error: Error) -> Self {
+        Self::Login(login(error))
+    }
+
+    /// See [`operation`].
+    pub(super) fn operation(self) -> CardError {
+        match self {
+            Self::Login(error) => error,
+            Self::Module(error) => operation(error),
+        }
+    }
+
+    /// See [`decryption`].
+    pub(super) fn decryption(self) -> CardError {
+        match self {
+            Self::Login(error) => error,
+            Self::Module(error) => decryption(error),
+        }
+    }
+}
+
 /// Errors of calls that only look.
 pub(super) fn read(error: Error) -> CardError {
     match code(&error) {
@@ -46,6 +83,15 @@ pub(super) fn login(error: Error) -> CardError {
         Some(RvError::PinLocked) => CardError::PinBlocked,
         Some(RvError::FunctionCanceled | RvError::Cancel) => CardError::PinPadCancelled,
         _ => read(error),
+    }
+}
+
+/// Errors of C_SetPIN and C_InitPIN with a new PIN; those of the old one are C_Login's.
+pub(super) fn new_pin(error: Error) -> CardError {
+    match code(&error) {
+        Some(RvError::PinInvalid | RvError::PinLenRange) => CardError::PinForm,
+        Some(RvError::FunctionNotSupported) => CardError::Unsupported("changing the PIN".to_owned()),
+        _ => login(error),
     }
 }
 

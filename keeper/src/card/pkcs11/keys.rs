@@ -10,12 +10,52 @@ use wafer_client::keeper::{Digest, KeyInfo, KeyKind, KeyTransport, SignScheme};
 use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
-use super::errors;
+use super::errors::{self, Failed};
+use super::raw::{Raw, Role};
 use crate::card::{CardError, digest_info, ecdsa, oaep, substitute};
+use crate::pin::secret::Secret;
+
+/// The session in which a key is used.
+pub(super) struct Opened<'s> {
+    pub(super) session: &'s Session,
+    pub(super) raw: &'s Raw,
+    pub(super) each_use: EachUse<'s>,
+}
+
+/// Whether a login belongs between an operation's Init and itself (CKA_ALWAYS_AUTHENTICATE).
+pub(super) enum EachUse<'s> {
+    /// No: the session's login is enough.
+    No,
+    /// Yes, with this PIN; without one at the reader's PIN pad.
+    With(Option<&'s Secret>),
+}
+
+impl Opened<'_> {
+    fn sign(&self, mechanism: &Mechanism<'_>, key: ObjectHandle, data: &[u8]) -> Result<Vec<u8>, Failed> {
+        let EachUse::With(pin) = self.each_use else { return Ok(self.session.sign(mechanism, key, data)?) };
+        self.session.sign_init(mechanism, key)?;
+        self.raw.login(self.session, Role::Context, pin).map_err(Failed::login)?;
+        Ok(self.raw.sign(self.session, data)?)
+    }
+
+    fn decrypt(
+        &self,
+        mechanism: &Mechanism<'_>,
+        key: ObjectHandle,
+        data: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Failed> {
+        let EachUse::With(pin) = self.each_use else {
+            return Ok(self.session.decrypt(mechanism, key, data).map(Zeroizing::new)?);
+        };
+        self.session.decrypt_init(mechanism, key)?;
+        self.raw.login(self.session, Role::Context, pin).map_err(Failed::login)?;
+        Ok(self.raw.decrypt(self.session, data).map(Zeroizing::new)?)
+    }
+}
 
 /// Signs a digest; see [`crate::card::Card::sign`].
 pub(super) fn sign(
-    session: &Session,
+    opened: &Opened<'_>,
     handle: ObjectHandle,
     key: &KeyInfo,
     scheme: SignScheme,
@@ -29,7 +69,7 @@ pub(super) fn sign(
     match (scheme, key.kind) {
         (SignScheme::RsaPkcs1, KeyKind::Rsa) => {
             let info = digest_info::encode(algorithm, digest)?;
-            session.sign(&Mechanism::RsaPkcs, handle, &info).map_err(errors::operation)
+            opened.sign(&Mechanism::RsaPkcs, handle, &info).map_err(Failed::operation)
         }
         (SignScheme::RsaPss, KeyKind::Rsa) => {
             let parameters = PkcsPssParams {
@@ -37,11 +77,11 @@ pub(super) fn sign(
                 mgf: mgf(algorithm),
                 s_len: u64::try_from(digest.len()).unwrap_or_default().into(),
             };
-            session.sign(&Mechanism::RsaPkcsPss(parameters), handle, digest).map_err(errors::operation)
+            opened.sign(&Mechanism::RsaPkcsPss(parameters), handle, digest).map_err(Failed::operation)
         }
         (SignScheme::Ecdsa, KeyKind::Ec) => {
             let digest = ecdsa::truncate(digest, curve_length(key)?);
-            ecdsa::to_der(&session.sign(&Mechanism::Ecdsa, handle, digest).map_err(errors::operation)?)
+            ecdsa::to_der(&opened.sign(&Mechanism::Ecdsa, handle, digest).map_err(Failed::operation)?)
         }
         _ => Err(CardError::Argument("the key is of another kind than the scheme")),
     }
@@ -49,19 +89,19 @@ pub(super) fn sign(
 
 /// Decrypts a content key; see [`crate::card::Card::unwrap_key`].
 pub(super) fn unwrap_key(
-    session: &Session,
+    opened: &Opened<'_>,
     handle: ObjectHandle,
     transport: &KeyTransport,
     encrypted: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, CardError> {
     let length = usize::try_from(transport.key_length).unwrap_or_default();
     let decrypted = if transport.oaep {
-        unwrap_oaep(session, handle, transport, encrypted)?
+        unwrap_oaep(opened, handle, transport, encrypted)?
     } else {
-        let result = session.decrypt(&Mechanism::RsaPkcs, handle, encrypted).map(Zeroizing::new);
-        let decrypted = match result.map_err(errors::decryption) {
-            Err(error @ (CardError::NeedsLogin | CardError::Gone)) => return Err(error),
-            result => result.ok(),
+        let result = opened.decrypt(&Mechanism::RsaPkcs, handle, encrypted);
+        let decrypted = match result.map_err(Failed::decryption) {
+            Err(CardError::Decryption) => None,
+            result => Some(result?),
         };
         return substitute::or_random(decrypted.as_ref().map(|key| key.as_slice()), length);
     };
@@ -70,7 +110,7 @@ pub(super) fn unwrap_key(
 
 /// OAEP by the token; where it refuses the hashes, the raw operation and our own decoding.
 fn unwrap_oaep(
-    session: &Session,
+    opened: &Opened<'_>,
     handle: ObjectHandle,
     transport: &KeyTransport,
     encrypted: &[u8],
@@ -81,18 +121,16 @@ fn unwrap_oaep(
         PkcsOaepSource::data_specified(&transport.label)
     };
     let parameters = PkcsOaepParams::new(hash(transport.hash), mgf(transport.mgf_hash), source);
-    match session.decrypt(&Mechanism::RsaPkcsOaep(parameters), handle, encrypted) {
-        Ok(key) => Ok(Zeroizing::new(key)),
-        Err(error) if errors::parameters_refused(&error) => {
-            let raw = session.decrypt(&Mechanism::RsaX509, handle, encrypted).map(Zeroizing::new);
-            let raw = raw.map_err(errors::decryption)?;
+    match opened.decrypt(&Mechanism::RsaPkcsOaep(parameters), handle, encrypted) {
+        Err(Failed::Module(error)) if errors::parameters_refused(&error) => {
+            let raw = opened.decrypt(&Mechanism::RsaX509, handle, encrypted).map_err(Failed::decryption)?;
             // Some tokens drop leading zeros of the raw result: put them back.
             let mut block = Zeroizing::new(vec![0; encrypted.len()]);
             let start = block.len().checked_sub(raw.len()).ok_or(CardError::Decryption)?;
             block[start..].copy_from_slice(&raw);
             oaep::decode(&block, transport.hash, transport.mgf_hash, &transport.label)
         }
-        Err(error) => Err(errors::decryption(error)),
+        result => result.map_err(Failed::decryption),
     }
 }
 

@@ -3,19 +3,21 @@
 mod errors;
 mod keys;
 mod objects;
+mod raw;
 mod source;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cryptoki::context::Pkcs11;
 use cryptoki::object::ObjectHandle;
-use cryptoki::session::{Session, UserType};
+use cryptoki::session::Session;
 use cryptoki::slot::Slot;
-use cryptoki::types::RawAuthPin;
-use secrecy::ExposeSecret;
 use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, SignScheme, TriesLeft};
 use zeroize::Zeroizing;
 
+use keys::{EachUse, Opened};
+use raw::{Raw, Role};
 pub use source::Module;
 
 use super::{Alphabet, Authentication, Card, CardError, Contents, Identity, PinFlags, PinFormat};
@@ -25,17 +27,18 @@ use crate::pin::secret::Secret;
 /// signature would halve the rate.
 struct Token {
     pkcs11: Pkcs11,
+    raw: Arc<Raw>,
     slot: Slot,
     identity: Identity,
     module: String,
     session: Option<Session>,
-    /// Handles of private keys by CKA_ID in hex; valid until logout.
-    handles: HashMap<String, ObjectHandle>,
+    /// Handles of private keys by CKA_ID in hex, and whether they want a login per use; valid until logout.
+    handles: HashMap<String, (ObjectHandle, bool)>,
 }
 
 impl Token {
-    fn new(pkcs11: Pkcs11, slot: Slot, identity: Identity, module: String) -> Self {
-        Self { pkcs11, slot, identity, module, session: None, handles: HashMap::new() }
+    fn new(pkcs11: Pkcs11, raw: Arc<Raw>, slot: Slot, identity: Identity, module: String) -> Self {
+        Self { pkcs11, raw, slot, identity, module, session: None, handles: HashMap::new() }
     }
 
     /// Opens the session if there is none, after a look at whether this is still the same token.
@@ -65,7 +68,8 @@ impl Token {
     /// Lets go of a session that a removal or reset has made worthless.
     fn after<T>(&mut self, result: Result<T, CardError>) -> Result<T, CardError> {
         match &result {
-            Err(CardError::Gone) => {
+            // A wrong PIN inside an operation leaves it half done: with the session it ends, and the login too.
+            Err(CardError::Gone | CardError::PinIncorrect | CardError::PinBlocked) => {
                 self.session = None;
                 self.handles.clear();
             }
@@ -75,15 +79,45 @@ impl Token {
         result
     }
 
-    fn private_key(&mut self, key: &KeyInfo) -> Result<ObjectHandle, CardError> {
+    /// The key's handle, and whether a login belongs to this use of it.
+    fn private_key<'p>(
+        &mut self,
+        key: &KeyInfo,
+        authentication: Authentication<'p>,
+    ) -> Result<(ObjectHandle, EachUse<'p>), CardError> {
+        let (handle, wants_login) = self.handle(key)?;
+        let each_use = match authentication {
+            _ if !wants_login => EachUse::No,
+            Authentication::Session => return Err(CardError::EveryUse),
+            Authentication::Kept(pin) | Authentication::Entered(pin) => EachUse::With(Some(pin)),
+            Authentication::PinPad => EachUse::With(None),
+        };
+        Ok((handle, each_use))
+    }
+
+    fn handle(&mut self, key: &KeyInfo) -> Result<(ObjectHandle, bool), CardError> {
         self.open()?;
         let id = objects::id_of(key);
-        if let Some(handle) = self.handles.get(id) {
-            return Ok(*handle);
+        if let Some(known) = self.handles.get(id) {
+            return Ok(*known);
         }
-        let handle = objects::private_key(self.session()?, id)?;
-        self.handles.insert(id.to_owned(), handle);
-        Ok(handle)
+        let found = objects::private_key(self.session()?, id)?;
+        self.handles.insert(id.to_owned(), found);
+        Ok(found)
+    }
+
+    /// Does `work` with the key opened.
+    fn with_key<R>(
+        &mut self,
+        key: &KeyInfo,
+        authentication: Authentication<'_>,
+        work: impl FnOnce(&Opened<'_>, ObjectHandle) -> Result<R, CardError>,
+    ) -> Result<R, CardError> {
+        let found = self.private_key(key, authentication);
+        let (handle, each_use) = self.after(found)?;
+        let opened = Opened { session: self.session()?, raw: &self.raw, each_use };
+        let result = work(&opened, handle);
+        self.after(result)
     }
 }
 
@@ -91,15 +125,7 @@ impl Card for Token {
     fn pin_flags(&mut self) -> Result<PinFlags, CardError> {
         let info = self.same_token();
         let info = self.after(info)?;
-        let tries = if info.user_pin_locked() {
-            TriesLeft::None
-        } else if info.user_pin_final_try() {
-            TriesLeft::Last
-        } else if info.user_pin_count_low() {
-            TriesLeft::Low
-        } else {
-            TriesLeft::Full
-        };
+        let tries = tries(info.user_pin_locked(), info.user_pin_final_try(), info.user_pin_count_low());
         Ok(PinFlags {
             login_required: info.login_required(),
             pin_pad: info.protected_authentication_path(),
@@ -119,12 +145,7 @@ impl Card for Token {
         let opened = self.open();
         self.after(opened)?;
         let session = self.session()?;
-        // One copy on the heap for the length of the call, wiped by its type.
-        let pin = pin.map(|pin| RawAuthPin::new(Box::new(pin.expose_secret().to_vec())));
-        let attempt = || match &pin {
-            Some(pin) => session.login_with_raw(UserType::User, pin),
-            None => session.login(UserType::User, None),
-        };
+        let attempt = || self.raw.login(session, Role::User, pin);
         let result = match attempt() {
             // Somebody in this process logged in without us: that verified nothing. Shut and try once.
             Err(error) if errors::already_logged_in(&error) => {
@@ -136,6 +157,11 @@ impl Card for Token {
         let result = result.map_err(errors::login);
         self.handles.clear();
         self.after(result)
+    }
+
+    fn each_use(&mut self) -> Result<Vec<String>, CardError> {
+        let ids = objects::each_use(self.session()?);
+        Ok(self.after(ids)?.into_iter().map(|id| format!("{}/{id}", self.identity.id)).collect())
     }
 
     fn logout(&mut self) -> Result<(), CardError> {
@@ -154,40 +180,82 @@ impl Card for Token {
     fn sign(
         &mut self,
         key: &KeyInfo,
-        _: Authentication<'_>,
+        authentication: Authentication<'_>,
         scheme: SignScheme,
         algorithm: Digest,
         digest: &[u8],
     ) -> Result<Vec<u8>, CardError> {
-        let handle = self.private_key(key);
-        let handle = self.after(handle)?;
-        let signature = keys::sign(self.session()?, handle, key, scheme, algorithm, digest);
-        self.after(signature)
+        self.with_key(key, authentication, |opened, handle| {
+            keys::sign(opened, handle, key, scheme, algorithm, digest)
+        })
     }
 
     fn unwrap_key(
         &mut self,
         key: &KeyInfo,
-        _: Authentication<'_>,
+        authentication: Authentication<'_>,
         transport: &KeyTransport,
         encrypted: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CardError> {
-        let handle = self.private_key(key);
-        let handle = self.after(handle)?;
-        let content_key = keys::unwrap_key(self.session()?, handle, transport, encrypted);
-        self.after(content_key)
+        self.with_key(key, authentication, |opened, handle| {
+            keys::unwrap_key(opened, handle, transport, encrypted)
+        })
+    }
+
+    fn change_pin(&mut self, old: &Secret, new: &Secret) -> Result<(), CardError> {
+        self.same_token()?;
+        let session = self.pkcs11.open_rw_session(self.slot).map_err(errors::read)?;
+        self.raw.set_pin(&session, old, new).map_err(errors::new_pin)
+    }
+
+    fn puk_flags(&mut self) -> Result<PinFlags, CardError> {
+        let info = self.same_token()?;
+        let tries = tries(info.so_pin_locked(), info.so_pin_final_try(), info.so_pin_count_low());
+        let pin_pad = info.protected_authentication_path();
+        Ok(PinFlags { login_required: true, pin_pad, tries, format: PinFormat::ANY })
+    }
+
+    /// The security officer's PIN takes the PUK's place (PKCS#11 section 5.5: C_InitPIN).
+    fn unblock(&mut self, puk: &Secret, new: &Secret) -> Result<(), CardError> {
+        self.same_token()?;
+        self.logout()?;
+        // An officer cannot log in while a read-only session is open.
+        self.session = None;
+        let session = self.pkcs11.open_rw_session(self.slot).map_err(errors::read)?;
+        let login = self.raw.login(&session, Role::Officer, Some(puk)).map_err(errors::login);
+        login.map_err(|error| match error {
+            CardError::PinBlocked => CardError::PukBlocked,
+            error => error,
+        })?;
+        let set = self.raw.init_pin(&session, new).map_err(errors::new_pin);
+        session.logout().map_err(errors::operation)?;
+        set
     }
 
     fn derive(
         &mut self,
         key: &KeyInfo,
-        _: Authentication<'_>,
+        authentication: Authentication<'_>,
         peer_point: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CardError> {
-        let handle = self.private_key(key);
-        let handle = self.after(handle)?;
-        let shared = keys::derive(self.session()?, handle, key, peer_point);
-        self.after(shared)
+        let found = self.private_key(key, authentication);
+        // C_DeriveKey has no Init to put a login behind: a fresh login of the user takes its place.
+        if let (_, EachUse::With(pin)) = self.after(found)? {
+            self.login(pin)?;
+        }
+        let derived =
+            self.handle(key).and_then(|(handle, _)| keys::derive(self.session()?, handle, key, peer_point));
+        self.after(derived)
+    }
+}
+
+/// CKF_*_PIN_LOCKED, CKF_*_PIN_FINAL_TRY, CKF_*_PIN_COUNT_LOW: all that PKCS#11 tells.
+fn tries(locked: bool, final_try: bool, count_low: bool) -> TriesLeft {
+    match (locked, final_try, count_low) {
+        (true, ..) => TriesLeft::None,
+        (_, true, _) => TriesLeft::Last,
+        (.., true) => TriesLeft::Low,
+        _ => TriesLeft::Full,
     }
 }
 

@@ -32,8 +32,9 @@ struct Found {
 /// Private keys hide until login. A certificate counts as having one if a public or private key
 /// with its CKA_ID shows; on tokens that show no keys at all, if it is no CA's.
 pub(super) fn contents(session: &Session, token: &str) -> Result<Contents, CardError> {
-    let mut keys = ids_of(session, ObjectClass::PUBLIC_KEY)?;
-    keys.extend(ids_of(session, ObjectClass::PRIVATE_KEY)?);
+    let mut keys = ids(session, &[Attribute::Class(ObjectClass::PUBLIC_KEY)])?;
+    keys.extend(ids(session, &[Attribute::Class(ObjectClass::PRIVATE_KEY)])?);
+    let each_use = each_use(session)?;
     let mut contents = Contents::default();
     for found in certificates(session)? {
         let has_key = if keys.is_empty() { !found.authority } else { keys.contains(&found.id) };
@@ -45,7 +46,7 @@ pub(super) fn contents(session: &Session, token: &str) -> Result<Contents, CardE
                     label: found.label,
                     kind,
                     certificate: found.value,
-                    always_authenticate: false,
+                    always_authenticate: each_use.contains(&found.id),
                 });
             }
             _ if contents.others.len() < MOST_OTHERS => contents.others.push(found.value),
@@ -60,24 +61,26 @@ pub(super) fn id_of(key: &KeyInfo) -> &str {
     key.id.rsplit_once('/').map_or("", |(_, id)| id)
 }
 
-/// The private key with this CKA_ID (hex); refuses one that wants a login per use before it is touched:
-/// on some cards a bare try would spoil the login that follows.
-pub(super) fn private_key(session: &Session, id: &str) -> Result<ObjectHandle, CardError> {
+/// The private key with this CKA_ID (hex), and whether it wants a login per use: read before it is touched,
+/// since on some cards a bare try spoils the login that follows.
+pub(super) fn private_key(session: &Session, id: &str) -> Result<(ObjectHandle, bool), CardError> {
     let template =
         [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(from_hex(id).ok_or(CardError::NoKey)?)];
     let found = session.find_objects(&template).map_err(errors::operation)?;
     let handle = *found.first().ok_or(CardError::NoKey)?;
     let wanted = [AttributeType::AlwaysAuthenticate];
-    let every_use = session.get_attributes(handle, &wanted).unwrap_or_default();
-    if every_use.contains(&Attribute::AlwaysAuthenticate(true)) {
-        return Err(CardError::EveryUse);
-    }
-    Ok(handle)
+    let attributes = session.get_attributes(handle, &wanted).unwrap_or_default();
+    Ok((handle, attributes.contains(&Attribute::AlwaysAuthenticate(true))))
 }
 
-fn ids_of(session: &Session, class: ObjectClass) -> Result<HashSet<String>, CardError> {
+/// CKA_IDs (hex) of the private keys that want a login per use, as far as they show: most hide until login.
+pub(super) fn each_use(session: &Session) -> Result<HashSet<String>, CardError> {
+    ids(session, &[Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::AlwaysAuthenticate(true)])
+}
+
+fn ids(session: &Session, template: &[Attribute]) -> Result<HashSet<String>, CardError> {
     let mut ids = HashSet::new();
-    for handle in session.find_objects(&[Attribute::Class(class)]).map_err(errors::read)? {
+    for handle in session.find_objects(template).map_err(errors::read)? {
         for attribute in session.get_attributes(handle, &[AttributeType::Id]).unwrap_or_default() {
             if let Attribute::Id(id) = attribute {
                 ids.insert(to_hex(&id));

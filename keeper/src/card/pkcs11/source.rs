@@ -1,17 +1,20 @@
 //! Loading a module and listing its slots.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::slot::{Slot, TokenInfo};
 
+use super::raw::Raw;
 use super::{Token, errors};
 use crate::card::{Card, CardError, Identity, Source};
 
 /// A loaded and initialised module.
 pub struct Module {
     pkcs11: Pkcs11,
+    raw: Arc<Raw>,
     name: String,
     slots: Vec<(Identity, Slot)>,
 }
@@ -21,7 +24,8 @@ impl Module {
     pub fn load(path: &Path, name: &str) -> Result<Self, CardError> {
         let pkcs11 = Pkcs11::new(path).map_err(errors::read)?;
         pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map_err(errors::read)?;
-        Ok(Self { pkcs11, name: name.to_owned(), slots: Vec::new() })
+        let raw = Arc::new(Raw::of(path).map_err(errors::read)?);
+        Ok(Self { pkcs11, raw, name: name.to_owned(), slots: Vec::new() })
     }
 }
 
@@ -61,7 +65,8 @@ impl Source for Module {
     fn open(&mut self, identity: &Identity) -> Result<Box<dyn Card>, CardError> {
         let (identity, slot) =
             self.slots.iter().find(|(known, _)| known.id == identity.id).ok_or(CardError::Gone)?;
-        Ok(Box::new(Token::new(self.pkcs11.clone(), *slot, identity.clone(), self.name.clone())))
+        let (pkcs11, raw) = (self.pkcs11.clone(), Arc::clone(&self.raw));
+        Ok(Box::new(Token::new(pkcs11, raw, *slot, identity.clone(), self.name.clone())))
     }
 }
 
