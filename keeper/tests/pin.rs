@@ -287,7 +287,7 @@ async fn a_grant_covers_its_key_its_operation_and_its_uses() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadline_ends_the_wait() {
     let scene = Scene::new(Options::default()).await;
-    let hurried = GrantRequest { deadline_ms: 3000, ..scene.request.clone() };
+    let hurried = GrantRequest { deadline_ms: 6000, ..scene.request.clone() };
     assert_eq!(scene.keeper.sign(&hurried).await, Err(ErrorKind::TimedOut));
 }
 
