@@ -81,6 +81,7 @@ demo:
 bench:
 	@scripts/deps build bench
 	cargo build --locked --release $(PROGRAMS) -p wafer-bench
+	cargo build --locked --release -p wafer-smime --example throughput
 	@bench/run $(CARGO_TARGET_DIR)/release
 
 fmt-check:
