@@ -13,6 +13,7 @@
 //! | `[[module]] network` | `false` | the module may open inet sockets (network HSMs) |
 //! | `[[module]] state` | `[]` | folders that the module may write |
 //! | `[[module]] environment` | `{}` | variables set for the keeper that loads the module |
+//! | `[piv] enabled` | `true` | PIV cards are used directly over PC/SC, where pcscd listens |
 //! | `[pin] idle-timeout-s` | `600` | seconds without use after which a PIN is forgotten; 0: never cached |
 //! | `[pin] max-timeout-s` | `7200` | seconds after which it is forgotten in any case; 0: never cached |
 //! | `[pin] dialog-timeout-s` | `120` | seconds that a dialog stays open |
@@ -45,6 +46,8 @@ use crate::trust::revocation::Mode;
 use crate::trust::web::WebSettings;
 use file::SettingsFile;
 
+/// The name of the source of PIV cards over PC/SC; no module may have it.
+pub const READERS: &str = "piv";
 /// The administrator's file.
 const SYSTEM_FILE: &str = "/etc/waferd/waferd.toml";
 /// The administrator's roots.
@@ -57,6 +60,8 @@ const SYSTEM_KEEPER: &str = "/usr/libexec/waferd/wafer-keeper";
 pub struct Settings {
     /// PKCS#11 modules; each gets a keeper of its own.
     pub modules: Vec<Module>,
+    /// PIV cards over PC/SC.
+    pub piv: Piv,
     /// How long PINs and dialogs live.
     pub pin: Pin,
     /// How long one call into a module may take.
@@ -105,6 +110,13 @@ pub struct Module {
     pub state: Vec<PathBuf>,
     /// Further environment variables of its keeper.
     pub environment: BTreeMap<String, String>,
+}
+
+/// PIV cards over PC/SC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piv {
+    /// A keeper for them is started where pcscd can be reached.
+    pub enabled: bool,
 }
 
 /// How long PINs and dialogs live. Zero in either of the first two: never cache.
@@ -187,6 +199,7 @@ impl Settings {
     pub fn defaults(places: &Places) -> Self {
         Self {
             modules: Vec::new(),
+            piv: Piv { enabled: true },
             pin: Pin {
                 idle_timeout: Duration::from_secs(600),
                 max_timeout: Duration::from_secs(7200),

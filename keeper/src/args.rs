@@ -22,6 +22,8 @@ pub enum Kind {
         /// Its shared library, an absolute path.
         module: PathBuf,
     },
+    /// `pcsc`: PIV cards in pcscd's readers.
+    Pcsc,
 }
 
 /// Settings of a keeper. Durations of zero mean "never cache" or "at once".
@@ -76,6 +78,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Str
     match arguments.next().as_deref() {
         Some("pkcs11") => settings(Kind::Pkcs11 { module: PathBuf::new() }, arguments).map(Command::Keep),
         Some("roots") => module_only(arguments).map(Command::Roots),
+        Some("pcsc") => settings(Kind::Pcsc, arguments).map(Command::Keep),
         Some("prompt-helper") => Ok(Command::PromptHelper),
         Some(other) => Err(format!("unknown kind of keeper: {other}")),
         None => Err("wafer-keeper is started by waferd; there is nothing to do with it by hand".to_owned()),
@@ -102,8 +105,11 @@ fn settings(kind: Kind, mut arguments: impl Iterator<Item = String>) -> Result<S
             }
         }
     }
-    let Kind::Pkcs11 { module } = &settings.kind;
-    for (path, option) in [(module, "--module"), (&settings.pinentry, "--pinentry")] {
+    let module = match &settings.kind {
+        Kind::Pkcs11 { module } => Some((module, "--module")),
+        Kind::Pcsc => None,
+    };
+    for (path, option) in module.into_iter().chain([(&settings.pinentry, "--pinentry")]) {
         if !path.is_absolute() {
             return Err(format!("{option} must be an absolute path"));
         }
@@ -163,6 +169,8 @@ mod tests {
         for (line, word) in [
             ("", "waferd"),
             ("piv", "piv"),
+            ("pcsc", "--name"),
+            ("pcsc --name piv --module /m.so", "--module"),
             ("pkcs11 --module m.so --name x", "--module"),
             ("pkcs11 --module /m.so", "--name"),
             ("pkcs11 --module /m.so --name x --idle-timeout-ms soon", "--idle-timeout-ms"),

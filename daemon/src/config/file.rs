@@ -21,6 +21,7 @@ pub(super) struct Fault {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct SettingsFile {
     module: Vec<ModuleTable>,
+    piv: PivTable,
     pin: PinTable,
     module_deadline: ModuleDeadlineTable,
     module_deadline_ms: Option<Spanned<u32>>,
@@ -43,6 +44,12 @@ struct ModuleTable {
     #[serde(default)]
     state: Vec<Spanned<PathBuf>>,
     environment: Option<Spanned<BTreeMap<String, String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct PivTable {
+    enabled: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -89,6 +96,7 @@ impl SettingsFile {
         for module in self.module {
             settings.set_module(module.check()?);
         }
+        set(&mut settings.piv.enabled, self.piv.enabled);
         self.pin.apply(settings)?;
         set(&mut settings.module_deadline, seconds(self.module_deadline.sign_s)?);
         set(&mut settings.module_deadline, at_least_one(self.module_deadline_ms, Duration::from_millis)?);
@@ -134,6 +142,10 @@ impl ModuleTable {
     fn check(self) -> Result<Module, Fault> {
         if self.name.as_ref().is_empty() {
             return Err(Fault { at: self.name.span().start, problem: "a module needs a name".into() });
+        }
+        if self.name.as_ref() == super::READERS {
+            let problem = format!("the name \"{}\" is taken by PIV cards over PC/SC", super::READERS);
+            return Err(Fault { at: self.name.span().start, problem });
         }
         Ok(Module {
             name: self.name.into_inner(),

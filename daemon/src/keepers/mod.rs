@@ -7,6 +7,7 @@ mod desk;
 mod held;
 mod key;
 mod running;
+mod source;
 mod spawn;
 
 use std::collections::HashSet;
@@ -14,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use wafer_client::keeper::{GrantRequest, LogEntry, PinState, TokenInfo};
+use wafer_client::keeper::{GrantRequest, KeyInfo, LogEntry, PinState, TokenInfo};
 use wafer_client::{ErrorKind, WaferError};
 
-use crate::config::{Module, Settings};
+use crate::config::Settings;
 use crate::identity::Identity;
 use crate::policy::Grant;
 use crate::request::Call;
@@ -26,6 +27,7 @@ use crate::text;
 use held::Held;
 pub use key::GrantedKey;
 use running::Running;
+use source::Source;
 
 /// A keeper that does nothing and holds no PIN ends after this time.
 const IDLE_END: Duration = Duration::from_secs(60);
@@ -45,6 +47,14 @@ pub struct Token {
     pub others: Vec<Vec<u8>>,
 }
 
+impl Token {
+    /// Whether this is the card `known`, seen through another source: they have a key's certificate in common.
+    fn shows(&self, known: &Self) -> bool {
+        let has = |key: &KeyInfo| known.info.keys.iter().any(|other| other.certificate == key.certificate);
+        self.source != known.source && self.info.keys.iter().any(has)
+    }
+}
+
 /// All keepers and what they hold.
 pub struct Keepers {
     slots: Vec<Arc<Slot>>,
@@ -56,7 +66,7 @@ pub struct Keepers {
 
 /// One token source.
 struct Slot {
-    module: Module,
+    source: Source,
     settings: Settings,
     desk: desk::Screen,
     running: tokio::sync::Mutex<Option<Arc<Running>>>,
@@ -71,9 +81,9 @@ impl Keepers {
         let (changed, _) = watch::channel(0);
         let (screen_locked, is_locked) = watch::channel(false);
         let desk = desk::Screen::default();
-        let slot = |module: &Module| {
+        let slot = |source| {
             Arc::new(Slot {
-                module: module.clone(),
+                source,
                 settings: settings.clone(),
                 desk: desk.clone(),
                 running: tokio::sync::Mutex::default(),
@@ -82,7 +92,7 @@ impl Keepers {
                 changed: changed.clone(),
             })
         };
-        let slots = settings.modules.iter().map(slot).collect();
+        let slots = Source::of(settings).into_iter().map(slot).collect();
         Arc::new(Self {
             slots,
             trust_folders: settings.trust_folders.clone(),
@@ -97,13 +107,12 @@ impl Keepers {
     pub async fn discover(&self, patience: Duration) {
         let until = Instant::now() + patience;
         let starts: Vec<_> = self
-            .slots
-            .iter()
+            .reachable()
             .map(|slot| {
                 let slot = slot.clone();
                 tokio::spawn(async move {
                     if let Err(error) = slot.running().await {
-                        tracing::warn!(module = slot.module.name, %error, "no keeper");
+                        tracing::warn!(module = slot.source.name(), %error, "no keeper");
                     }
                 })
             })
@@ -120,8 +129,7 @@ impl Keepers {
     /// The call was ended meanwhile.
     pub async fn look_again(&self, call: &Call) -> Result<(), WaferError> {
         let looks: Vec<_> = self
-            .slots
-            .iter()
+            .reachable()
             .cloned()
             .map(|slot| tokio::spawn(async move { slot.refresh(&*slot.running().await?).await }))
             .collect();
@@ -139,14 +147,24 @@ impl Keepers {
         }
     }
 
+    fn reachable(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.slots.iter().filter(|slot| slot.source.is_reachable())
+    }
+
     /// A counter that moves whenever tokens, identities or PIN states change.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
-    /// Every token present.
+    /// Every token present; one card that shows through several sources counts once.
     pub fn tokens(&self) -> Vec<Arc<Token>> {
-        self.slots.iter().flat_map(|slot| slot.held().tokens.clone()).collect()
+        let mut tokens: Vec<Arc<Token>> = Vec::new();
+        for slot in &self.slots {
+            let mut new = slot.held().tokens.clone();
+            new.retain(|token| !tokens.iter().any(|known| token.shows(known)));
+            tokens.append(&mut new);
+        }
+        tokens
     }
 
     /// The token with this id.
@@ -266,7 +284,7 @@ impl Keepers {
             let Some(running) = slot.current() else { continue };
             match running.call(running.keeper.log()).await {
                 Ok(log) => entries.extend(log),
-                Err(error) => tracing::warn!(module = slot.module.name, %error, "no log"),
+                Err(error) => tracing::warn!(module = slot.source.name(), %error, "no log"),
             }
         }
         entries.sort_by_key(|entry| entry.time_ms);
@@ -276,7 +294,7 @@ impl Keepers {
     /// Names of the modules whose keeper runs.
     pub fn running(&self) -> Vec<String> {
         let running = self.slots.iter().filter(|slot| slot.current().is_some());
-        running.map(|slot| slot.module.name.clone()).collect()
+        running.map(|slot| slot.source.name().to_owned()).collect()
     }
 
     /// Ends every keeper.
@@ -327,7 +345,7 @@ impl Slot {
             running.touch();
             return Ok(running.clone());
         }
-        let running = Running::start(&self.module, &self.settings, &self.desk).await?;
+        let running = Running::start(&self.source, &self.settings, &self.desk).await?;
         // Told before it is asked for anything, and once more if that changed meanwhile.
         let told = *self.screen_locked.borrow();
         if told {
@@ -369,7 +387,10 @@ impl Slot {
         let locked = *self.screen_locked.borrow();
         let told = tokio::time::timeout(LOCK_TIME, running.call(running.keeper.screen(locked))).await;
         if !matches!(told, Ok(Ok(()))) {
-            tracing::warn!(module = self.module.name, "the keeper did not take in that the screen is locked");
+            tracing::warn!(
+                module = self.source.name(),
+                "the keeper did not take in that the screen is locked"
+            );
             running.end();
             running.gone().await;
         }
@@ -380,10 +401,10 @@ impl Slot {
         match tokio::time::timeout(LOCK_TIME, running.call(running.keeper.lock(token))).await {
             Ok(answer) => answer,
             Err(_) => {
-                tracing::warn!(module = self.module.name, "the keeper did not forget in time and is ended");
+                tracing::warn!(module = self.source.name(), "the keeper did not forget in time and is ended");
                 running.end();
                 running.gone().await;
-                Err(text::token_failed(&self.module.name))
+                Err(text::token_failed(self.source.name()))
             }
         }
     }
@@ -395,7 +416,7 @@ impl Slot {
         for info in infos {
             let others = self.others(running, &info).await;
             identities.extend(info.keys.iter().filter_map(|key| Identity::read(&info.id, key)).map(Arc::new));
-            tokens.push(Arc::new(Token { info, source: self.module.name.clone(), others }));
+            tokens.push(Arc::new(Token { info, source: self.source.name().to_owned(), others }));
         }
         running.holds_pin(tokens.iter().any(|token| token.info.pin_state == PinState::Unlocked));
         self.held().replace(tokens, identities);
@@ -420,11 +441,11 @@ impl Slot {
         loop {
             tokio::select! {
                 () = running.gone() => break,
-                () = running.idle_for(IDLE_END) => running.end_idle(),
+                () = running.idle_for(IDLE_END), if !self.source.keeps_watch() => running.end_idle(),
                 change = changes.changed() => {
                     if change.is_err() { break }
                     if let Err(error) = self.refresh(&running).await {
-                        tracing::warn!(module = self.module.name, %error, "its tokens cannot be listed");
+                        tracing::warn!(module = self.source.name(), %error, "its tokens cannot be listed");
                     }
                 }
             }

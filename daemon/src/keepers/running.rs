@@ -10,8 +10,9 @@ use wafer_client::WaferError;
 use wafer_client::keeper::KeeperProxy;
 
 use super::desk::{Desk, Screen};
+use super::source::Source;
 use super::{ANSWER_SLACK, spawn};
-use crate::config::{Module, Settings};
+use crate::config::Settings;
 use crate::text;
 
 /// A keeper and the link to it.
@@ -123,20 +124,20 @@ impl Drop for OneCall<'_> {
 }
 
 impl Running {
-    /// Starts the keeper of `module`.
+    /// Starts the keeper of `source`.
     pub(super) async fn start(
-        module: &Module,
+        source: &Source,
         settings: &Settings,
         screen: &Screen,
     ) -> Result<Arc<Self>, WaferError> {
         let life = Life::new();
         let desk = Desk::new(screen, life.clone());
-        let (keeper, changes) = spawn::start(module, settings, desk, life.clone()).await.map_err(|error| {
-            tracing::error!(module = module.name, keeper = %settings.keeper.display(), %error, "no keeper");
-            text::keeper_did_not_start(&module.name)
+        let (keeper, changes) = spawn::start(source, settings, desk, life.clone()).await.map_err(|error| {
+            tracing::error!(module = source.name(), keeper = %settings.keeper.display(), %error, "no keeper");
+            text::keeper_did_not_start(source.name())
         })?;
         let patience = settings.module_deadline + ANSWER_SLACK;
-        Ok(Arc::new(Self { keeper, module: module.name.clone(), patience, life, changes }))
+        Ok(Arc::new(Self { keeper, module: source.name().to_owned(), patience, life, changes }))
     }
 
     /// Waits for the answer to `call`. A keeper that gives no sign of life for the module's deadline and a

@@ -16,7 +16,8 @@ use zbus::{Connection, Guid};
 
 use super::desk::Desk;
 use super::running::Life;
-use crate::config::{Module, Settings};
+use super::source::{PCSCD_VARIABLE, Source};
+use crate::config::Settings;
 use crate::next::next;
 use crate::sys;
 
@@ -32,6 +33,7 @@ const PASSED_ON: &[&str] = &[
     "XDG_DATA_HOME",
     "LANG",
     "RUST_LOG",
+    PCSCD_VARIABLE,
 ];
 /// How long the D-Bus handshake with a fresh keeper may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -40,16 +42,16 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 type Started = (KeeperProxy<'static>, watch::Receiver<u64>);
 
-/// Starts the keeper of `module` and joins it by a socketpair on which `desk` is served.
+/// Starts the keeper of `source` and joins it by a socketpair on which `desk` is served.
 pub(super) async fn start(
-    module: &Module,
+    source: &Source,
     settings: &Settings,
     desk: Desk,
     life: Arc<Life>,
 ) -> Result<Started, Box<dyn Error + Send + Sync>> {
     let (ours, theirs) = UnixStream::pair()?;
     // Spawned from the runtime's only thread, which lives as long as the process.
-    let mut command = command(module, settings);
+    let mut command = command(source, settings);
     sys::pass_link(&mut command, theirs.as_fd());
     let child = command.spawn()?;
     drop(theirs);
@@ -92,31 +94,23 @@ async fn attend(mut child: Child, link: Connection, life: Arc<Life>) {
     life.ended();
 }
 
-fn command(module: &Module, settings: &Settings) -> Command {
+fn command(source: &Source, settings: &Settings) -> Command {
     let mut command = Command::new(&settings.keeper);
-    command.args(arguments(module, settings));
+    command.args(arguments(source, settings));
     command.env_clear().env("WAFER_KEEPER", "1");
     for name in PASSED_ON {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
     }
-    command.envs(&module.environment);
+    command.envs(source.environment());
     command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
     command
 }
 
-fn arguments(module: &Module, settings: &Settings) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = vec!["pkcs11".into()];
+fn arguments(source: &Source, settings: &Settings) -> Vec<OsString> {
+    let mut arguments = source.arguments();
     let mut add = |name: &str, value: &OsStr| arguments.extend([name.into(), value.to_owned()]);
-    add("--module", module.path.as_os_str());
-    add("--name", module.name.as_ref());
-    for folder in &module.state {
-        add("--state", folder.as_os_str());
-    }
-    for (name, value) in &module.environment {
-        add("--env", format!("{name}={value}").as_ref());
-    }
     add("--pinentry", settings.pinentry.as_os_str());
     for (name, time) in [
         ("--idle-timeout-ms", settings.pin.idle_timeout),
@@ -125,9 +119,6 @@ fn arguments(module: &Module, settings: &Settings) -> Vec<OsString> {
         ("--module-deadline-ms", settings.module_deadline),
     ] {
         add(name, time.as_millis().to_string().as_ref());
-    }
-    if module.network {
-        arguments.push("--network".into());
     }
     arguments
 }

@@ -1,12 +1,13 @@
 //! A card, as the token's thread sees it: blocking, one call at a time.
 //!
 //! [`Card`] is one token that is present; [`Source`] is where tokens come from
-//! (a PKCS#11 module here; PC/SC readers and files later).
+//! (a PKCS#11 module, or the readers of PC/SC).
 
 pub mod digest_info;
 pub mod ecdsa;
 pub mod oaep;
 pub mod pin;
+pub mod piv;
 pub mod pkcs11;
 pub mod substitute;
 

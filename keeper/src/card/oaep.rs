@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 
 use super::CardError;
 
-fn algorithm(hash: Digest) -> &'static digest::Algorithm {
+/// The digest of the provider.
+pub(super) fn algorithm(hash: Digest) -> &'static digest::Algorithm {
     match hash {
         Digest::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
         Digest::Sha256 => &digest::SHA256,
@@ -63,13 +64,13 @@ fn separator(padded: &[u8], bad: &mut u8) -> usize {
 }
 
 /// 0xff if the byte is not zero, else 0.
-fn nonzero(byte: u8) -> u8 {
+pub(super) fn nonzero(byte: u8) -> u8 {
     let wide = std::hint::black_box(u16::from(byte));
     0u8.wrapping_sub((((wide + 0xff) >> 8) & 1) as u8)
 }
 
 /// MGF1 (RFC 8017 appendix B.2.1) of `seed`, XORed onto `target`.
-fn xor_mask(hash: Digest, seed: &[u8], target: &mut [u8]) {
+pub(super) fn xor_mask(hash: Digest, seed: &[u8], target: &mut [u8]) {
     let algorithm = algorithm(hash);
     for (counter, chunk) in (0u32..).zip(target.chunks_mut(algorithm.output_len())) {
         let mut context = digest::Context::new(algorithm);

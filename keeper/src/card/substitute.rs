@@ -5,6 +5,7 @@ use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
 use super::CardError;
+use super::oaep::nonzero;
 
 /// `decrypted` if it has `length` octets, else random octets of that length.
 ///
@@ -19,6 +20,29 @@ pub fn or_random(decrypted: Option<&[u8]>, length: usize) -> Result<Zeroizing<Ve
     let mask = 0u8.wrapping_sub(u8::from(found.len() == length));
     for (out, byte) in key.iter_mut().zip(candidate.iter()) {
         *out = (std::hint::black_box(mask) & byte) | (!mask & *out);
+    }
+    Ok(key)
+}
+
+/// The last `length` octets of `block`, a raw RSA result, if everything before them is the padding that
+/// belongs there (RFC 8017 section 7.2.2 step 3), else random octets. No branch and no index depends on the
+/// block's content (Bleichenbacher's attack).
+pub fn unpad_or_random(block: &[u8], length: usize) -> Result<Zeroizing<Vec<u8>>, CardError> {
+    // 00 02, at least eight octets that are not zero, 00.
+    const SHORTEST_PADDING: usize = 11;
+    let mut key = Zeroizing::new(vec![0; length]);
+    rand::fill(&mut key).map_err(|_| CardError::Failed("the random generator failed".to_owned()))?;
+    let start = block.len().checked_sub(length).filter(|start| *start >= SHORTEST_PADDING);
+    let Some((padding, content)) = start.and_then(|start| block.split_at_checked(start)) else {
+        return Ok(key);
+    };
+    let mut bad = nonzero(padding[0]) | nonzero(padding[1] ^ 2) | nonzero(padding[padding.len() - 1]);
+    for octet in &padding[2..padding.len() - 1] {
+        bad |= !nonzero(*octet);
+    }
+    let bad = std::hint::black_box(bad);
+    for (out, octet) in key.iter_mut().zip(content) {
+        *out = (!bad & octet) | (bad & *out);
     }
     Ok(key)
 }
@@ -41,5 +65,28 @@ mod tests {
             assert_ne!(key[..31], [7; 31]);
             assert_ne!(*key, *or_random(wrong, 32).unwrap());
         }
+    }
+
+    #[test]
+    fn padding_is_taken_off_or_the_key_is_random() {
+        let padded =
+            |first: [u8; 2], fill: &[u8], separator: u8| [&first[..], fill, &[separator], &[7; 16]].concat();
+        let fill = [9; 256 - 16 - 3];
+        assert_eq!(*unpad_or_random(&padded([0, 2], &fill, 0), 16).unwrap(), [7; 16]);
+        let mut hole = fill;
+        hole[40] = 0;
+        for wrong in [
+            padded([0, 1], &fill, 0),
+            padded([1, 2], &fill, 0),
+            padded([0, 2], &fill, 1),
+            padded([0, 2], &hole, 0),
+            padded([0, 2], &fill[..7], 0),
+            Vec::new(),
+        ] {
+            let key = unpad_or_random(&wrong, 16).unwrap();
+            assert_eq!(key.len(), 16);
+            assert_ne!(*key, [7; 16]);
+        }
+        assert_ne!(*unpad_or_random(&padded([0, 2], &fill, 0), 24).unwrap(), [7; 24], "another length");
     }
 }

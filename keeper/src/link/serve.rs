@@ -14,6 +14,7 @@ use super::log::Log;
 use super::{Keeper, KeeperSignals};
 use crate::args::{Kind, Settings};
 use crate::card::Source;
+use crate::card::piv::Readers;
 use crate::card::pkcs11::Module;
 use crate::pin::cache::Lives;
 use crate::pin::insert::Absent;
@@ -78,6 +79,10 @@ fn load(settings: &Settings) -> Load {
     match settings.kind.clone() {
         Kind::Pkcs11 { module } => {
             Box::new(move || Ok(Box::new(Module::load(&module, &name)?) as Box<dyn Source>))
+        }
+        Kind::Pcsc => {
+            let limit = settings.module_deadline;
+            Box::new(move || Ok(Box::new(Readers::new(&name, limit)) as Box<dyn Source>))
         }
     }
 }

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pcsc::{Context, PNP_NOTIFICATION, ReaderState, Scope, State};
 use tokio::sync::Notify;
 
+use super::pcscd;
+
 /// Watches pcscd's readers, if there is a pcscd, in a thread of its own.
 #[derive(Default)]
 pub struct Hotplug {
@@ -22,14 +24,15 @@ pub struct Hotplug {
 type Seen = BTreeMap<CString, (bool, u32)>;
 
 impl Hotplug {
-    /// Starts the thread unless it runs. It ends with pcscd; the next listing starts it again.
+    /// Starts the thread unless it runs. It outlives a pcscd that ends; where none can come, it ends, and the
+    /// next listing starts it again.
     pub fn ensure(&self) {
         if self.watching.swap(true, Ordering::SeqCst) {
             return;
         }
         let (watching, happened) = (Arc::clone(&self.watching), Arc::clone(&self.happened));
         let thread = std::thread::Builder::new().name("hotplug".to_owned()).spawn(move || {
-            if let Err(error) = watch(&happened) {
+            if let Err(error) = follow(&happened) {
                 tracing::info!(%error, "readers are not watched");
             }
             watching.store(false, Ordering::SeqCst);
@@ -38,6 +41,18 @@ impl Hotplug {
             tracing::warn!(%error, "readers are not watched");
             self.watching.store(false, Ordering::SeqCst);
         }
+    }
+}
+
+/// Watches one pcscd after the other.
+fn follow(happened: &Notify) -> std::io::Result<()> {
+    loop {
+        if let Err(error) = watch(happened) {
+            tracing::info!(%error, "pcscd is not there");
+        }
+        // With it went its cards.
+        happened.notify_one();
+        pcscd::appears()?;
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod hotplug;
 mod operate;
+mod pcscd;
 pub mod registry;
 pub mod worker;
 

@@ -88,6 +88,8 @@ impl Registry {
                 }
                 Err(CardError::Gone) => self.vanished(&token).await,
                 Err(CardError::Hung) => return Err(CardError::Hung),
+                // Another program holds it: what is known of it is still true.
+                Err(CardError::Busy(_)) if self.get(&identity.id).is_some() => listed.push(token.info()),
                 Err(error) => tracing::warn!(%error, token = identity.label, "the token cannot be read"),
             }
         }

@@ -11,6 +11,8 @@
 //! | [`pki`] | a throw-away CA and its identities, made once and kept in `target/` |
 //! | [`SoftHsm`] | a token of its own with alice's (RSA-2048) and bob's (P-256) keys |
 //! | [`TestModule`] | the watched PKCS#11 module in front of it: its diary, and faults on demand |
+//! | [`pcscd::Pcscd`] | a pcscd with two virtual readers |
+//! | [`piv::PivCard`] | a simulated PIV card to plug into one |
 //! | [`Person`] | somebody at a terminal, who reads the dialogs of pinentry-curses and types |
 //! | [`Waferd`] | the daemon's process |
 //! | [`Caller`] | a mail program on the bus |
@@ -23,7 +25,9 @@ pub mod caller;
 pub mod logind;
 pub mod mail;
 pub mod openssl;
+pub mod pcscd;
 pub mod person;
+pub mod piv;
 pub mod pki;
 pub mod process;
 pub mod programs;
@@ -39,4 +43,4 @@ pub use logind::Logind;
 pub use person::Person;
 pub use softhsm::{SoftHsm, TestModule};
 pub use waferd::Waferd;
-pub use world::World;
+pub use world::{PivWorld, World};

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 
-use crate::pki::Identity;
+use crate::pki::Somebody;
 
 /// A whole message from `from`, with headers and a short text. Lines end in CRLF.
-pub fn message(from: Identity, text: &str) -> Vec<u8> {
+pub fn message(from: impl Somebody, text: &str) -> Vec<u8> {
     format!(
         "From: {}\r\nTo: carol@example.test\r\nSubject: A test\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n{text}\r\n",
@@ -22,7 +22,7 @@ pub fn entity(text: &str) -> Vec<u8> {
 }
 
 /// A message of about `length` bytes from `from`, whose body is lines of base64 characters.
-pub fn long(from: Identity, length: usize) -> Vec<u8> {
+pub fn long(from: impl Somebody, length: usize) -> Vec<u8> {
     let mut message = message(from, "");
     let line = [[b'A'; 38], [b'z'; 38]].concat();
     while message.len() < length {

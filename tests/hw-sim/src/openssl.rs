@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::pki::{Identity, intermediate, root};
+use crate::pki::{Identity, Somebody, intermediate, root};
 use crate::programs::run;
 
 /// `openssl cms -verify` of an S/MIME message against the test root: gives the content.
@@ -50,10 +50,18 @@ pub fn decrypt(encrypted: &[u8], inform: &str, identity: Identity) -> Vec<u8> {
 }
 
 /// `openssl cms -encrypt` to `recipients`. `more` are further arguments (`-aes-256-gcm`, `-stream`).
-pub fn encrypt(message: &[u8], outform: &str, recipients: &[Identity], more: &[&str]) -> Vec<u8> {
+pub fn encrypt(message: &[u8], outform: &str, recipients: &[impl Somebody], more: &[&str]) -> Vec<u8> {
     let folder = Folder::with("in", message);
     let mut command = folder.cms(&["-encrypt", "-binary", "-in", "in", "-out", "out", "-outform", outform]);
     run(command.args(more).args(recipients.iter().map(|recipient| recipient.certificate())));
+    folder.read("out")
+}
+
+/// `openssl cms -encrypt` to one recipient; `more` may hold `-keyopt`, which belongs to the recipient before it.
+pub fn encrypt_for(message: &[u8], recipient: impl Somebody, more: &[&str]) -> Vec<u8> {
+    let folder = Folder::with("in", message);
+    let mut command = folder.cms(&["-encrypt", "-binary", "-in", "in", "-out", "out"]);
+    run(command.arg("-recip").arg(recipient.certificate()).args(more));
     folder.read("out")
 }
 

@@ -1,14 +1,12 @@
 //! A throw-away CA, an intermediate and identities, made by the openssl command once and kept in
 //! `target/hw-sim/`, so that hundreds of tests do not each make RSA keys.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use rustix::fs::{FlockOperation, flock};
-
-use crate::programs::{run, workspace};
+use crate::programs::{made_once, run};
 use crate::softhsm;
 
 /// Part of the folder's name: a change of what is made needs a new one.
@@ -49,6 +47,24 @@ pub const MALLORY: Identity = Identity { name: "mallory", key: Key::Rsa2048 };
 
 /// Everybody whose certificate comes from the CA.
 pub const ISSUED: [Identity; 5] = [ALICE, BOB, CAROL, DAVE, ERIN];
+
+/// Whoever has an address and a certificate from the CA, wherever the key is.
+pub trait Somebody: Copy {
+    /// The address in the certificate.
+    fn address(self) -> String;
+    /// The certificate, PEM.
+    fn certificate(self) -> PathBuf;
+}
+
+impl Somebody for Identity {
+    fn address(self) -> String {
+        Self::address(self)
+    }
+
+    fn certificate(self) -> PathBuf {
+        Self::certificate(self)
+    }
+}
 
 impl Identity {
     /// The address in the certificate.
@@ -96,21 +112,10 @@ pub fn recipients_folder() -> PathBuf {
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let all =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-        let all = all.join("hw-sim");
-        fs::create_dir_all(&all).unwrap();
-        let made = all.join(format!("pki-{VERSION}"));
-        // Tests are processes of their own: the first makes it, the others wait.
-        let lock = File::create(all.join("lock")).unwrap();
-        flock(&lock, FlockOperation::LockExclusive).unwrap();
-        if !made.is_dir() {
-            let work = tempfile::Builder::new().prefix("making-").tempdir_in(&all).unwrap();
-            make(work.path());
-            softhsm::stock(work.path());
-            fs::rename(work.keep(), &made).unwrap();
-        }
-        made
+        made_once(&format!("pki-{VERSION}"), |work| {
+            make(work);
+            softhsm::stock(work);
+        })
     })
 }
 

@@ -1,8 +1,11 @@
 //! Where the programs lie that a test starts, and how to run one to its end.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+
+use rustix::fs::{FlockOperation, flock};
 
 /// SoftHSM's module.
 const SOFTHSM: [&str; 3] = [
@@ -40,6 +43,30 @@ pub fn beside_the_test() -> PathBuf {
 /// The checkout's root.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/hw-sim").to_owned()
+}
+
+/// A folder below `target/` for what tests make once and keep.
+pub fn made_folder() -> PathBuf {
+    let all = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+    let all = all.join("hw-sim");
+    fs::create_dir_all(&all).unwrap();
+    all
+}
+
+/// The folder `name` in [`made_folder`], filled by `make` if it is not there yet.
+///
+/// Tests are processes of their own: the first makes it, the others wait.
+pub fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let all = made_folder();
+    let made = all.join(name);
+    let lock = File::create(all.join(format!("{name}.lock"))).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    if !made.is_dir() {
+        let work = tempfile::Builder::new().prefix("making-").tempdir_in(&all).unwrap();
+        make(work.path());
+        fs::rename(work.keep(), &made).unwrap();
+    }
+    made
 }
 
 /// The path of a built program or library; fails with what to do if it is missing.

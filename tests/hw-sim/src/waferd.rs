@@ -17,6 +17,11 @@ use crate::programs::{folder, program, softhsm};
 use crate::softhsm::{SoftHsm, TestModule};
 use crate::wait;
 
+/// OpenSC's PKCS#11 module, where Debian puts it.
+const OPENSC: &str = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so";
+/// Names pcscd's socket to its clients.
+pub(crate) const PCSCD_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
+
 /// A settings file for waferd, as text that grows.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -41,8 +46,10 @@ impl Settings {
         settings
     }
 
-    /// Sets a text at the top of the file.
+    /// Sets a text at the top of the file, in the place of an earlier one.
     pub fn set(&mut self, key: &str, value: &str) {
+        let before = format!("{key} = ");
+        self.top = self.top.split_inclusive('\n').filter(|line| !line.starts_with(&before)).collect();
         writeln!(self.top, "{key} = {value:?}").unwrap();
     }
 
@@ -56,6 +63,11 @@ impl Settings {
         writeln!(self.pin, "{key} = {value}").unwrap();
     }
 
+    /// Switches PIV cards over PC/SC on or off.
+    pub fn set_piv(&mut self, enabled: bool) {
+        write!(self.modules, "[piv]\nenabled = {enabled}\n").unwrap();
+    }
+
     /// Adds SoftHSM itself, with the token of `hsm`.
     pub fn add_softhsm(&mut self, name: &str, hsm: &SoftHsm) {
         let environment = [("SOFTHSM2_CONF", hsm.configuration().display().to_string())];
@@ -67,6 +79,11 @@ impl Settings {
         let mut environment = module.environment();
         environment.push(("SOFTHSM2_CONF", hsm.configuration().display().to_string()));
         self.add(name, &TestModule::library(), &[hsm.state(), module.state()], &environment);
+    }
+
+    /// Adds OpenSC's module.
+    pub fn add_opensc(&mut self, name: &str) {
+        self.add(name, Path::new(OPENSC), &[], &[]);
     }
 
     fn add(&mut self, name: &str, path: &Path, state: &[PathBuf], environment: &[(&str, String)]) {
@@ -99,21 +116,19 @@ pub struct Waferd {
 }
 
 impl Waferd {
-    /// Starts it on the bus at `address`, with `settings`; returns when it has its name there.
+    /// Starts it on the bus at `address`, with `settings`; returns when it has its name there. It sees no
+    /// pcscd, whatever runs on this machine.
     pub async fn start(address: &str, settings: &str) -> Self {
-        Self::start_with(address, None, settings).await
+        Self::start_with(address, &[], settings).await
     }
 
-    /// The same with a system bus; else there is none.
-    pub async fn start_with(address: &str, system_bus: Option<&str>, settings: &str) -> Self {
+    /// The same, with variables of the environment: a system bus, a pcscd; else it sees none of either,
+    /// whatever runs on this machine.
+    pub async fn start_with(address: &str, variables: &[(&str, &str)], settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("waferd-").tempdir().unwrap();
         std::fs::create_dir(folder.path().join("run")).unwrap();
         std::fs::write(folder.path().join("waferd.toml"), settings).unwrap();
-        let mut command = command(folder.path(), address);
-        if let Some(system_bus) = system_bus {
-            command.env("DBUS_SYSTEM_BUS_ADDRESS", system_bus);
-        }
-        let child = command.spawn().unwrap();
+        let child = command(folder.path(), address).envs(variables.iter().copied()).spawn().unwrap();
         let waferd = Self { folder, address: address.to_owned(), child };
         waferd.is_there().await;
         waferd
@@ -150,10 +165,13 @@ impl Waferd {
         Process(self.child.id())
     }
 
-    /// Its keepers: those that serve a module, not their prompt helpers.
+    /// Its keepers: those that serve tokens, not their prompt helpers.
     pub fn keepers(&self) -> Vec<Process> {
-        let keeper =
-            |process: &Process| process.command_line().is_some_and(|line| line.contains(" pkcs11 --module "));
+        let keeper = |process: &Process| {
+            process.command_line().is_some_and(|line| {
+                [" pkcs11 --module ", " pcsc --name "].iter().any(|kind| line.contains(kind))
+            })
+        };
         self.process().descendants().into_iter().filter(keeper).collect()
     }
 
@@ -242,6 +260,7 @@ pub(crate) fn environment(home: &Path, address: &str) -> Vec<(String, String)> {
         ("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", path("no-system-bus"))),
         ("WAFERD_CONFIG", path("waferd.toml")),
         ("RUST_LOG", level),
+        (PCSCD_VARIABLE, "/nonexistent/pcscd".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec()

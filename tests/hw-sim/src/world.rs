@@ -7,29 +7,26 @@ use std::process::{Command, Output, Stdio};
 use zbus::Variant;
 
 use crate::bus::Bus;
-use crate::caller::{Caller, Options};
+use crate::caller::{Caller, Options, Reply, flag, text};
 use crate::logind::Logind;
+use crate::pcscd::Pcscd;
 use crate::person::Person;
+use crate::piv::PivCard;
+use crate::pki::Somebody;
 use crate::programs::program;
 use crate::softhsm::{PIN, SoftHsm, TestModule};
-use crate::waferd::{Settings, Waferd, environment};
+use crate::waferd::{PCSCD_VARIABLE, Settings, Waferd, environment};
 use crate::wait::{until_async, within};
 
 /// All of it. Parts are public: stories use what they need.
 #[derive(Debug)]
 pub struct World {
-    /// A mail program on the bus.
-    pub caller: Caller,
-    /// Who reads the dialogs.
-    pub person: Person,
-    /// The daemon.
-    pub waferd: Waferd,
+    /// Everything but the token.
+    pub scene: Scene,
     /// The watched module.
     pub module: TestModule,
     /// The token.
     pub hsm: SoftHsm,
-    /// The bus.
-    pub bus: Bus,
 }
 
 impl World {
@@ -53,9 +50,134 @@ impl World {
         let mut settings = Settings::new();
         settings.add_test_module("test", &hsm, &module);
         change(&mut settings);
-        let waferd = Waferd::start_with(bus.address(), system_bus, &settings.text()).await;
+        let bus_variable = system_bus.map(|address| ("DBUS_SYSTEM_BUS_ADDRESS", address));
+        let waferd = Waferd::start_with(bus.address(), bus_variable.as_slice(), &settings.text()).await;
+        Self { scene: Scene::new(bus, waferd).await, module, hsm }
+    }
+
+    /// Logs in: one signature, with the dialog answered.
+    pub async fn log_in(&self) {
+        self.scene.log_in(crate::pki::ALICE).await;
+    }
+}
+
+impl std::ops::Deref for World {
+    type Target = Scene;
+
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
+}
+
+impl std::ops::DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Scene {
+        &mut self.scene
+    }
+}
+
+/// A world with a PIV card in a reader instead of a PKCS#11 token.
+#[derive(Debug)]
+pub struct PivWorld {
+    /// Everything but the card.
+    pub scene: Scene,
+    /// The card `first`, in reader 0.
+    pub card: PivCard,
+    /// The readers.
+    pub pcscd: Pcscd,
+}
+
+impl PivWorld {
+    /// With the usual settings.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With settings that `change` changes.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let (bus, pcscd, card) = (Bus::start(), Pcscd::start(), PivCard::first());
+        card.card.plug(pcscd.port(0));
+        let mut settings = Settings::new();
+        settings.set("recipients-folder", &crate::piv::recipients_folder().display().to_string());
+        settings.set("trust-folder", &crate::piv::trust_folder().display().to_string());
+        change(&mut settings);
+        let socket = pcscd.socket().display().to_string();
+        let waferd = Waferd::start_with(bus.address(), &[(PCSCD_VARIABLE, &socket)], &settings.text()).await;
+        Self { scene: Scene::new(bus, waferd).await, card, pcscd }
+    }
+
+    /// Pulls the card out.
+    pub fn pull(&self) {
+        self.card.card.pull();
+    }
+
+    /// Puts it back, once pcscd has seen that it was out.
+    pub fn plug(&self) {
+        self.pcscd.is_empty(0);
+        self.card.card.plug(self.pcscd.port(0));
+    }
+
+    /// Waits until `count` tokens are present.
+    pub async fn lists(&self, count: usize) {
+        self.waits_until(&format!("{count} tokens"), |tokens| {
+            tokens.iter().filter(|token| flag(token, "Present")).count() == count
+        })
+        .await;
+    }
+
+    /// Waits until the PIN's state is known to be `state`: what follows from a login is done then.
+    pub async fn pin_is(&self, state: &str) {
+        self.waits_until(&format!("the PIN {state}"), |tokens| {
+            tokens.iter().any(|token| text(token, "PinState") == state)
+        })
+        .await;
+    }
+
+    async fn waits_until(&self, what: &str, look: impl Fn(&[Reply]) -> bool) {
+        let end = std::time::Instant::now() + crate::wait::LONG;
+        loop {
+            let objects = self.caller.objects().await;
+            let tokens = objects.into_values().filter_map(|mut one| one.remove("org.waferd.Wafer1.Token"));
+            let tokens: Vec<_> = tokens.collect();
+            if look(&tokens) {
+                return;
+            }
+            assert!(std::time::Instant::now() < end, "never {what}: {tokens:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl std::ops::Deref for PivWorld {
+    type Target = Scene;
+
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
+}
+
+impl std::ops::DerefMut for PivWorld {
+    fn deref_mut(&mut self) -> &mut Scene {
+        &mut self.scene
+    }
+}
+
+/// A bus with the daemon, a mail program, and a person at a terminal.
+#[derive(Debug)]
+pub struct Scene {
+    /// A mail program on the bus.
+    pub caller: Caller,
+    /// Who reads the dialogs.
+    pub person: Person,
+    /// The daemon.
+    pub waferd: Waferd,
+    /// The bus.
+    pub bus: Bus,
+}
+
+impl Scene {
+    async fn new(bus: Bus, waferd: Waferd) -> Self {
         let caller = Caller::connect(bus.address()).await;
-        Self { caller, person: Person::new(), waferd, module, hsm, bus }
+        Self { caller, person: Person::new(), waferd, bus }
     }
 
     /// Another mail program.
@@ -95,9 +217,9 @@ impl World {
         tokio::task::spawn_blocking(move || person.types(&pin)).await.unwrap();
     }
 
-    /// Logs in: one signature, with the dialog answered.
-    pub async fn log_in(&self) {
-        let message = crate::mail::message(crate::pki::ALICE, "log in");
+    /// Logs in: one signature of `somebody`, with the dialog answered.
+    pub async fn log_in(&self, somebody: impl Somebody) {
+        let message = crate::mail::message(somebody, "log in");
         self.with_pin(self.caller.sign(&message, self.place())).await.unwrap();
     }
 

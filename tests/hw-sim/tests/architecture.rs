@@ -18,8 +18,13 @@ const WALLS: &[(&str, &str, &[&str])] = &[
     ("daemon", "waferd", &["wafer-smime", "wafer-client"]),
     ("cli", "wafer", &["wafer-client"]),
     ("bench", "wafer-bench", &["wafer-client"]),
-    ("tests/hw-sim", "hw-sim", &["wafer-smime", "wafer-client", "wafer-keeper", "waferd", "wafer"]),
+    (
+        "tests/hw-sim",
+        "hw-sim",
+        &["wafer-smime", "wafer-client", "wafer-keeper", "waferd", "wafer", "wafer-test-card"],
+    ),
     ("tests/hw-sim/modules", "wafer-test-module", &[]),
+    ("tests/hw-sim/card", "wafer-test-card", &[]),
 ];
 
 /// Crates that only some of ours may use at all: what they drag in belongs behind one wall.
@@ -27,6 +32,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("cryptoki", &["wafer-keeper", "hw-sim", "wafer-test-module", "wafer-bench"]),
     ("cryptoki-sys", &["wafer-keeper", "hw-sim", "wafer-test-module", "wafer-bench"]),
     ("pcsc", &["wafer-keeper", "hw-sim"]),
+    ("piv-authenticator", &["wafer-test-card"]),
+    ("trussed-rsa-alloc", &["wafer-test-card"]),
     ("cms", &["wafer-smime"]),
     ("certval", &["waferd"]),
 ];
