@@ -47,7 +47,7 @@ fn tag(data: &[u8]) -> Option<(u32, &[u8])> {
     if first & 0x1f == 0x1f {
         for _ in 0..2 {
             let (next, after) = rest.split_first()?;
-            (tag, rest) = (tag << 8 | u32::from(*next), after);
+            (tag, rest) = ((tag << 8) | u32::from(*next), after);
             if next & 0x80 == 0 {
                 return Some((tag, rest));
             }
@@ -63,7 +63,7 @@ fn length(data: &[u8]) -> Option<(usize, &[u8])> {
         0..=0x7f => Some((usize::from(*first), rest)),
         0x81..=0x83 => {
             let (octets, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            Some((octets.iter().fold(0, |length, octet| length << 8 | usize::from(*octet)), rest))
+            Some((octets.iter().fold(0, |length, octet| (length << 8) | usize::from(*octet)), rest))
         }
         _ => None,
     }

@@ -66,10 +66,7 @@ fn check_chuid(card: &Path, name: &str) {
 }
 
 fn check_certificate(file: &Path) {
-    let der = fs::read(file).unwrap();
-    if der.starts_with(b"-----") {
-        return;
-    }
+    let der = der_of(&fs::read_to_string(file).unwrap());
     let object = tlv::encode(
         0x53,
         &[tlv::encode(0x70, &der), tlv::encode(0x71, &[0]), tlv::encode(0xfe, &[])].concat(),
@@ -77,6 +74,14 @@ fn check_certificate(file: &Path) {
     let read = objects::content(&object).and_then(objects::certificate).unwrap();
     assert_eq!(read, der, "{}", file.display());
     assert!(Shape::of(&read).is_some(), "{}: a key that PIV does not have", file.display());
+}
+
+/// The certificate in a PEM file; text may stand around it.
+fn der_of(text: &str) -> Vec<u8> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let start = text.find("-----BEGIN CERTIFICATE-----").unwrap();
+    let end = start + text[start..].find(END).unwrap() + END.len();
+    der::pem::decode_vec(text[start..end].replace('\r', "").as_bytes()).unwrap().1
 }
 
 fn folder() -> Option<PathBuf> {

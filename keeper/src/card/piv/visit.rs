@@ -96,7 +96,8 @@ impl Visitor {
         let Some(visit) = self.visit.take() else { return };
         let pin = self.pin;
         let Some(line) = &mut self.line else { return };
-        match if visit.open { pin::shut(line, pin) } else { Ok(true) } {
+        let shut = if visit.open { pin::shut(line, pin) } else { Ok(true) };
+        match shut {
             Ok(shut) => line.end(!shut),
             Err(_) => self.line = None,
         }
