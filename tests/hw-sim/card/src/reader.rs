@@ -24,7 +24,7 @@ pub(crate) fn next(mut reader: &TcpStream) -> io::Result<Order> {
         read(reader, &mut message)?;
         match message[..] {
             // Power off and power on: the state is lost with the first, and nothing more with the second.
-            [0 | 1 | 2] => return Ok(Order::Reset),
+            [0..=2] => return Ok(Order::Reset),
             [4] => return Ok(Order::AnswerToReset),
             [] | [_] => reader.flush()?,
             _ => return Ok(Order::Command(message)),
