@@ -1,7 +1,7 @@
 //! Certificates of others against the path validator: the cross-certificates of RFC 9216, the test cards and the test cards of the
 //! US government (GSA ICAM).
 //!
-//! The vectors lie in the folder `WAFER_VECTORS` (in `rfc9216/` and `gsa-icam/`).
+//! The vectors lie in the folder `WAFER_VECTORS` (in `rfc9216/`, `gsa-icam/` and `boringssl-pki/`).
 
 #![allow(
     clippy::unwrap_used,
@@ -47,7 +47,7 @@ fn every_person_of_rfc9216_is_found_under_both_roots() {
 fn the_cards_of_icam_are_judged_as_their_table_says() {
     let Some(folder) = folder("gsa-icam") else { return };
     let table = fs::read_to_string(folder.join("../openssl_results.csv")).unwrap();
-    let (roots, others, crls) = icam_authorities(&folder);
+    let Authorities { roots, others, crls } = Authorities::of_icam(&folder);
     let mut tally = Tally::default();
     for line in table.lines().filter(|line| line.starts_with("gsa-icam,") && line.contains("path-validate")) {
         let (before, after) = line.split_once(",\"path-validate (2026-08-01, no CRL)\",ICAM roots,").unwrap();
@@ -70,23 +70,48 @@ fn the_cards_of_icam_are_judged_as_their_table_says() {
     }
 }
 
-/// Roots, other certificates and lists of the ICAM tree.
-fn icam_authorities(folder: &Path) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<Vec<u8>>) {
-    let (mut roots, mut others, mut crls) = (Vec::new(), Vec::new(), Vec::new());
-    for file in files_below(&folder.join("ICAM_CA_and_Signer")) {
+/// BoringSSL's malformed and odd certificates: each is judged, as its own root and below itself, without harm.
+#[test]
+fn odd_certificates_do_no_harm() {
+    let Some(folder) = folder("boringssl-pki") else { return };
+    let mut seen = 0;
+    for file in files_below(&folder) {
         let bytes = fs::read(&file).unwrap();
-        match file.extension().and_then(|extension| extension.to_str()) {
-            // Of two lists of this authority the older one has card 24 on it.
-            Some("crl") if file.ends_with("ICAMTestCardSCA.crl") => crls.push(bytes),
-            Some("crt") => {
-                let certificate = certificates(&bytes).remove(0);
-                let is_root = file.file_name().unwrap().to_str().unwrap().contains("Root_CA");
-                if is_root { roots.push(certificate) } else { others.push(certificate) }
-            }
-            _ => {}
+        for certificate in certificates(&bytes).into_iter().chain([bytes]) {
+            let others = vec![certificate.clone()];
+            Row::new(others.clone(), certificate, others, at(ICAM_TIME)).examine();
+            seen += 1;
         }
     }
-    (roots, others, crls)
+    assert_eq!(seen, 450);
+}
+
+/// Roots, other certificates and lists.
+#[derive(Default)]
+struct Authorities {
+    roots: Vec<Vec<u8>>,
+    others: Vec<Vec<u8>>,
+    crls: Vec<Vec<u8>>,
+}
+
+impl Authorities {
+    fn of_icam(folder: &Path) -> Self {
+        let mut found = Self::default();
+        for file in files_below(&folder.join("ICAM_CA_and_Signer")) {
+            let bytes = fs::read(&file).unwrap();
+            match file.extension().and_then(|extension| extension.to_str()) {
+                // Of two lists of this authority the older one has card 24 on it.
+                Some("crl") if file.ends_with("ICAMTestCardSCA.crl") => found.crls.push(bytes),
+                Some("crt") => {
+                    let certificate = certificates(&bytes).remove(0);
+                    let is_root = file.file_name().unwrap().to_str().unwrap().contains("Root_CA");
+                    if is_root { found.roots.push(certificate) } else { found.others.push(certificate) }
+                }
+                _ => {}
+            }
+        }
+        found
+    }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

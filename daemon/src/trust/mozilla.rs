@@ -90,3 +90,35 @@ fn stamp(module: &Path) -> Option<String> {
     let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
     Some(format!("module: {} {changed} {}", module.display(), metadata.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::trust::testing::Authority;
+
+    #[test]
+    fn the_list_is_read_again_only_when_the_module_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let root = Authority::root("Root").der;
+        let pem = der::pem::encode_string("CERTIFICATE", der::pem::LineEnding::LF, &root).unwrap();
+        fs::write(place("pem"), pem).unwrap();
+        let (pem, starts) = (place("pem").display().to_string(), place("starts").display().to_string());
+        // Stands for the keeper, whose own story is told elsewhere; counts how often it is started.
+        fs::write(place("keeper"), format!("#!/bin/sh\necho x >> {starts}\nexec /bin/cat {pem}\n")).unwrap();
+        fs::set_permissions(place("keeper"), fs::Permissions::from_mode(0o700)).unwrap();
+        let mozilla = Mozilla { module: place("module"), keeper: place("keeper"), kept: place("a/kept") };
+        let count = || fs::read_to_string(&starts).unwrap_or_default().lines().count();
+        assert!(mozilla.roots().is_empty(), "without a module there is nothing to ask");
+        fs::write(place("module"), "one").unwrap();
+        assert_eq!((mozilla.roots(), mozilla.roots(), count()), (vec![root.clone()], vec![root.clone()], 1));
+        fs::write(place("module"), "another").unwrap();
+        assert_eq!((mozilla.roots(), count()), (vec![root], 2));
+        fs::write(place("keeper"), "#!/bin/sh\nexit 3\n").unwrap();
+        fs::write(place("module"), "a third one").unwrap();
+        assert!(mozilla.roots().is_empty(), "what a keeper says that fails does not count");
+    }
+}

@@ -313,3 +313,23 @@ fn nobody_is_asked_for_a_certificate_without_a_path() {
     reader.ask(&other.person(1, &everything));
     assert_eq!(server.asked(), 0, "there is a root of that name: nothing is missing");
 }
+
+#[test]
+fn an_issuer_that_a_message_leaves_out_is_fetched_if_the_settings_say_so() {
+    let authority = Authority::new();
+    let server = Odd::serving(&authority.middle());
+    let issuers = format!("authorityInfoAccess = caIssuers;URI:http://127.0.0.1:{}/middle", server.port);
+    let person = authority.person_of("middle", 1, &issuers);
+    let mut reader = Reader::new(&authority);
+    let trust = reader.ask(&person).trust;
+    assert!(matches!(trust, Trust::Untrusted { reason: Reason::UnknownIssuer, .. }), "{trust:?}");
+    assert_eq!(server.asked(), 0);
+    reader.chase = true;
+    let finding = reader.ask(&person);
+    assert_eq!((finding.trust, finding.path.len(), server.asked()), (Trust::Trusted, 3, 1));
+    // Nothing vouches for the address: not even for a root of one's own into a private network.
+    reader.hosts.clear();
+    std::fs::remove_dir_all(reader.cache()).unwrap();
+    assert_ne!(reader.ask(&person).trust, Trust::Trusted);
+    assert_eq!(server.asked(), 1);
+}

@@ -52,12 +52,24 @@ impl Authority {
 
     /// A person's certificate with further extensions, as an OpenSSL file has them.
     pub fn person(&self, serial: u32, extensions: &str) -> Person {
+        self.person_of("root", serial, extensions)
+    }
+
+    /// An authority below the root, `middle`: its certificate, DER.
+    pub fn middle(&self) -> Vec<u8> {
+        let extensions = "basicConstraints = critical, CA:true\nkeyUsage = critical, keyCertSign, cRLSign\n";
+        self.issue("root", "middle", 800, extensions);
+        self.der("middle.pem")
+    }
+
+    /// As [`Self::person`], issued by `issuer`.
+    pub fn person_of(&self, issuer: &str, serial: u32, extensions: &str) -> Person {
         let name = format!("person{serial}");
         let extensions = format!(
             "keyUsage = digitalSignature\nextendedKeyUsage = emailProtection\n\
              subjectAltName = email:a@example.org\n{extensions}\n"
         );
-        self.issue(&name, serial, &extensions);
+        self.issue(issuer, &name, serial, &extensions);
         let pem = self.path().join(format!("{name}.pem"));
         Person { der: self.der(&format!("{name}.pem")), pem }
     }
@@ -83,7 +95,7 @@ impl Authority {
 
     /// A responder's certificate: `responder.pem`, `responder.key`.
     pub fn responder(&self) {
-        self.issue("responder", 900, "extendedKeyUsage = OCSPSigning\nnoCheck = ignored\n");
+        self.issue("root", "responder", 900, "extendedKeyUsage = OCSPSigning\nnoCheck = ignored\n");
     }
 
     /// An answer about `person` made with the responder's key, without asking anybody.
@@ -97,12 +109,12 @@ impl Authority {
         fs::read(self.path().join("answer")).unwrap()
     }
 
-    fn issue(&self, name: &str, serial: u32, extensions: &str) {
+    fn issue(&self, issuer: &str, name: &str, serial: u32, extensions: &str) {
         self.key(&format!("{name}.key"));
         self.write(&format!("{name}.ext"), extensions);
         self.openssl(&format!("req -new -key {name}.key -subj /CN={name} -out {name}.csr"));
         self.openssl(&format!(
-            "x509 -req -in {name}.csr -CA root.pem -CAkey root.key -set_serial {serial} -days 365 \
+            "x509 -req -in {name}.csr -CA {issuer}.pem -CAkey {issuer}.key -set_serial {serial} -days 365 \
              -extfile {name}.ext -out {name}.pem"
         ));
     }

@@ -92,7 +92,7 @@ fn blocks(text: &str, label: &str) -> Vec<Vec<u8>> {
     let (start, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
     let found = text.match_indices(&start).filter_map(|(at, _)| {
         let length = text[at..].find(&end)? + end.len();
-        Some(der::pem::decode_vec(text[at..at + length].as_bytes()).ok()?.1)
+        Some(der::pem::decode_vec(&text.as_bytes()[at..at + length]).ok()?.1)
     });
     found.collect()
 }

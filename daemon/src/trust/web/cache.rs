@@ -4,11 +4,12 @@
 //! One file for each address: a head in words, an empty line, and the bytes as they came.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::data;
 
 /// First line of a file.
 const VERSION: &str = "wafer cache 1";
@@ -72,17 +73,13 @@ impl Cache {
     }
 
     fn write(&self, key: &Key, bytes: &[u8]) -> std::io::Result<()> {
-        create_private_folder(&self.0)?;
-        // Made with mode 0600; renamed over the old one whole, or not at all.
-        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.0)?;
-        write!(file, "{VERSION}\naddress: {}\n\n", key.url)?;
-        file.write_all(bytes)?;
-        file.persist(self.0.join(key.file())).map_err(|error| error.error)?;
+        let head = format!("{VERSION}\naddress: {}\n\n", key.url);
+        data::replace(&self.0.join(key.file()), &[head.as_bytes(), bytes].concat())?;
         self.shrink();
         Ok(())
     }
 
-    /// Removes the oldest files until the rest fits, and what a killed process left half written.
+    /// Removes the oldest files until the rest fits.
     fn shrink(&self) {
         let Ok(entries) = fs::read_dir(&self.0) else { return };
         let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
@@ -93,25 +90,15 @@ impl Cache {
             })
             .collect();
         files.sort();
-        let stale = |path: &Path, modified: &SystemTime| {
-            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".new-"))
-                && modified.elapsed().is_ok_and(|age| age.as_secs() > 3600)
-        };
         let (mut count, mut bytes) = (files.len(), files.iter().map(|(_, length, _)| length).sum::<u64>());
-        for (modified, length, path) in &files {
-            if count > FILES_MAX || bytes > BYTES_MAX || stale(path, modified) {
+        for (_, length, path) in &files {
+            if count > FILES_MAX || bytes > BYTES_MAX {
                 let _ = fs::remove_file(path);
                 count -= 1;
                 bytes -= length;
             }
         }
     }
-}
-
-/// Makes `folder` (and what is above it), for its owner alone.
-pub(in crate::trust) fn create_private_folder(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]
