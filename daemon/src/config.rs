@@ -14,8 +14,10 @@
 //! | `[[module]] state` | `[]` | folders that the module may write |
 //! | `[[module]] environment` | `{}` | variables set for the keeper that loads the module |
 //! | `[piv] enabled` | `true` | PIV cards are used directly over PC/SC, where pcscd listens |
+//! | `p11-kit` | `true` if no module is named | use the modules that p11-kit's registry names |
 //! | `[pin] idle-timeout-s` | `600` | seconds without use after which a PIN is forgotten; 0: never cached |
 //! | `[pin] max-timeout-s` | `7200` | seconds after which it is forgotten in any case; 0: never cached |
+//! | `[pin] each-use` | `"pin"` | for keys that want their PIN at every use: `"confirm"` lets a click stand for it while the PIN is cached |
 //! | `[pin] dialog-timeout-s` | `120` | seconds that a dialog stays open |
 //! | `[module-deadline] sign-s` | `30` | seconds that one call into a module may take |
 //! | `module-deadline-ms` | – | the same in milliseconds; wins over `sign-s` |
@@ -32,6 +34,7 @@
 //! | `recipients-folder` | `waferd/recipients` below `$XDG_DATA_HOME` | recipients' certificates, PEM or DER |
 
 mod file;
+mod p11kit;
 #[cfg(test)]
 mod tests;
 
@@ -52,6 +55,8 @@ pub const READERS: &str = "piv";
 const SYSTEM_FILE: &str = "/etc/waferd/waferd.toml";
 /// The administrator's roots.
 const SYSTEM_TRUST: &str = "/etc/waferd/trust";
+/// p11-kit's registry: what packages install, then what the administrator put in its place.
+const REGISTRY: [&str; 2] = ["/usr/share/p11-kit/modules", "/etc/pkcs11/modules"];
 /// The keeper's place when it is not beside waferd.
 const SYSTEM_KEEPER: &str = "/usr/libexec/waferd/wafer-keeper";
 
@@ -62,6 +67,8 @@ pub struct Settings {
     pub modules: Vec<Module>,
     /// PIV cards over PC/SC.
     pub piv: Piv,
+    /// Whether the modules of p11-kit's registry are used too; `None`: if no module is named.
+    pub p11_kit: Option<bool>,
     /// How long PINs and dialogs live.
     pub pin: Pin,
     /// How long one call into a module may take.
@@ -128,6 +135,8 @@ pub struct Pin {
     pub max_timeout: Duration,
     /// A dialog open for this long ends as `TimedOut`.
     pub dialog_timeout: Duration,
+    /// For keys that want their PIN at every use, a click may stand for a PIN that is cached.
+    pub confirm_each_use: bool,
 }
 
 /// What is wrong in which settings file. `waferd` then stays up and answers `BadSettings`.
@@ -165,6 +174,8 @@ pub struct Places {
     pub cache_home: PathBuf,
     /// Folder of the running executable.
     pub executable_folder: Option<PathBuf>,
+    /// Folders of p11-kit's registry; the later one wins.
+    pub registry: Vec<PathBuf>,
 }
 
 impl Places {
@@ -185,6 +196,7 @@ impl Places {
             executable_folder: std::env::current_exe()
                 .ok()
                 .and_then(|executable| executable.parent().map(Path::to_owned)),
+            registry: REGISTRY.map(PathBuf::from).to_vec(),
         }
     }
 
@@ -200,10 +212,12 @@ impl Settings {
         Self {
             modules: Vec::new(),
             piv: Piv { enabled: true },
+            p11_kit: None,
             pin: Pin {
                 idle_timeout: Duration::from_secs(600),
                 max_timeout: Duration::from_secs(7200),
                 dialog_timeout: Duration::from_secs(120),
+                confirm_each_use: false,
             },
             module_deadline: Duration::from_secs(30),
             stream_timeout: Duration::from_secs(60),
@@ -240,7 +254,21 @@ impl Settings {
                 settings.apply(&file, &read(&file, false)?)?;
             }
         }
+        if settings.p11_kit.unwrap_or(settings.modules.is_empty()) {
+            settings.add_registered(p11kit::modules(&places.registry));
+        }
         Ok(settings)
+    }
+
+    /// Adds what the settings do not name themselves, by name or by library.
+    fn add_registered(&mut self, registered: Vec<Module>) {
+        let library = |module: &Module| module.path.canonicalize().unwrap_or(module.path.clone());
+        for module in registered {
+            let is_same = |known: &Module| known.name == module.name || library(known) == library(&module);
+            if !self.modules.iter().any(is_same) {
+                self.modules.push(module);
+            }
+        }
     }
 
     /// Overrides single settings by the keys of one file's `text`.

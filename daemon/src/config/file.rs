@@ -22,6 +22,7 @@ pub(super) struct Fault {
 pub(super) struct SettingsFile {
     module: Vec<ModuleTable>,
     piv: PivTable,
+    p11_kit: Option<bool>,
     pin: PinTable,
     module_deadline: ModuleDeadlineTable,
     module_deadline_ms: Option<Spanned<u32>>,
@@ -58,6 +59,15 @@ struct PinTable {
     idle_timeout_s: Option<u32>,
     max_timeout_s: Option<u32>,
     dialog_timeout_s: Option<Spanned<u32>>,
+    each_use: Option<EachUse>,
+}
+
+/// What a key that wants its PIN at every use gets.
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum EachUse {
+    Pin,
+    Confirm,
 }
 
 #[derive(Default, Deserialize)]
@@ -97,6 +107,9 @@ impl SettingsFile {
             settings.set_module(module.check()?);
         }
         set(&mut settings.piv.enabled, self.piv.enabled);
+        if self.p11_kit.is_some() {
+            settings.p11_kit = self.p11_kit;
+        }
         self.pin.apply(settings)?;
         set(&mut settings.module_deadline, seconds(self.module_deadline.sign_s)?);
         set(&mut settings.module_deadline, at_least_one(self.module_deadline_ms, Duration::from_millis)?);
@@ -134,6 +147,7 @@ impl PinTable {
         set(&mut settings.pin.idle_timeout, whole(self.idle_timeout_s));
         set(&mut settings.pin.max_timeout, whole(self.max_timeout_s));
         set(&mut settings.pin.dialog_timeout, seconds(self.dialog_timeout_s)?);
+        set(&mut settings.pin.confirm_each_use, self.each_use.map(|wanted| wanted == EachUse::Confirm));
         Ok(())
     }
 }

@@ -21,6 +21,7 @@ impl Home {
             data_home: self.folder.path().join("data"),
             cache_home: self.folder.path().join("cache"),
             executable_folder: Some(self.folder.path().join("bin")),
+            registry: ["usr", "etc"].map(|folder| self.folder.path().join(folder)).to_vec(),
         }
     }
 
@@ -131,4 +132,43 @@ fn on_the_bus_it_is_bad_settings_with_file_and_line() {
     assert_eq!(error.kind, ErrorKind::BadSettings);
     assert_eq!(error.details["line"].downcast_ref::<u32>().unwrap(), 7);
     assert!(error.message.contains("/etc/waferd/waferd.toml:7"));
+}
+
+#[test]
+fn registered_modules_are_used_where_none_is_named() {
+    let home = Home::new();
+    let library = |name: &str| home.write(&format!("lib/{name}"), "").display().to_string();
+    let register = |file: &str, library: &str, more: &str| {
+        home.write(file, &format!("# a comment: with a colon\nmodule: {library}\n{more}"));
+    };
+    register("usr/card.module", &library("card.so"), "critical: no\n");
+    register("usr/trust.module", &library("trust.so"), "trust-policy: yes\n");
+    register("usr/proxy.module", &library("p11-kit-proxy.so"), "");
+    register("usr/own.module", &library("libwafer_pkcs11.so"), "");
+    register("usr/missing.module", "/nowhere/missing.so", "");
+    register("usr/others.module", &library("others.so"), "enable-in: firefox, chrome\n");
+    register("usr/not-here.module", &library("not-here.so"), "disable-in: waferd\n");
+    register("usr/replaced.module", &library("old.so"), "");
+    register("etc/replaced.module", &library("new.so"), "");
+    register("usr/no-module", &library("x.so"), "");
+    let names = |settings: &Settings| -> Vec<String> {
+        settings.modules.iter().map(|module| module.name.clone()).collect()
+    };
+    let settings = Settings::load(&home.places()).unwrap();
+    assert_eq!(names(&settings), ["card", "replaced"]);
+    assert!(settings.modules[1].path.ends_with("lib/new.so"));
+
+    let module = format!("[[module]]\nname = \"mine\"\npath = \"{}\"\n", library("card.so"));
+    assert_eq!(names(&home.load_user(&module).unwrap()), ["mine"], "a person who names modules means those");
+    let both = format!("p11-kit = true\n{module}");
+    assert_eq!(names(&home.load_user(&both).unwrap()), ["mine", "replaced"], "no library twice");
+    assert!(names(&home.load_user("p11-kit = false\n").unwrap()).is_empty());
+}
+
+#[test]
+fn a_click_for_the_pin_is_the_administrator_s_choice() {
+    let home = Home::new();
+    assert!(!home.load_user("").unwrap().pin.confirm_each_use);
+    assert!(home.load_user("[pin]\neach-use = \"confirm\"\n").unwrap().pin.confirm_each_use);
+    assert_eq!(home.load_user("[pin]\neach-use = \"never\"\n").unwrap_err().line, 2);
 }

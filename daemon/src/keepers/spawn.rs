@@ -120,5 +120,8 @@ fn arguments(source: &Source, settings: &Settings) -> Vec<OsString> {
     ] {
         add(name, time.as_millis().to_string().as_ref());
     }
+    if settings.pin.confirm_each_use {
+        arguments.push("--confirm-each-use".into());
+    }
     arguments
 }

@@ -24,6 +24,7 @@ pub mod bus;
 pub mod caller;
 pub mod logind;
 pub mod mail;
+pub mod memory;
 pub mod openssl;
 pub mod pcscd;
 pub mod person;

@@ -43,6 +43,8 @@ impl Settings {
         settings.set("trust-folder", &pki::trust_folder().display().to_string());
         settings.set("recipients-folder", &pki::recipients_folder().display().to_string());
         settings.set("pinentry", "/usr/bin/pinentry-curses");
+        // What is registered on the machine is none of the test's.
+        writeln!(settings.top, "p11-kit = false").unwrap();
         settings
     }
 
@@ -66,6 +68,11 @@ impl Settings {
     /// Switches PIV cards over PC/SC on or off.
     pub fn set_piv(&mut self, enabled: bool) {
         write!(self.modules, "[piv]\nenabled = {enabled}\n").unwrap();
+    }
+
+    /// Lets a click stand for a cached PIN, where a key wants it at every use: the keeper then keeps the PIN.
+    pub fn keep_pins(&mut self) {
+        writeln!(self.pin, "each-use = \"confirm\"").unwrap();
     }
 
     /// Adds SoftHSM itself, with the token of `hsm`.

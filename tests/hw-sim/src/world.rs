@@ -217,6 +217,13 @@ impl Scene {
         tokio::task::spawn_blocking(move || person.types(&pin)).await.unwrap();
     }
 
+    /// Waits for dialog `number` and cancels it, beside the test's other tasks.
+    pub async fn cancels(&self, number: usize) {
+        until_async("a PIN dialog", || self.person.dialog(number)).await;
+        let person = self.person.clone();
+        tokio::task::spawn_blocking(move || person.cancels()).await.unwrap();
+    }
+
     /// Logs in: one signature of `somebody`, with the dialog answered.
     pub async fn log_in(&self, somebody: impl Somebody) {
         let message = crate::mail::message(somebody, "log in");

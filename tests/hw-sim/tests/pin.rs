@@ -114,13 +114,7 @@ async fn the_dialog_says_who_asks_for_what_and_which_key() {
 async fn cancelling_ends_every_call_that_waits() {
     let world = World::new().await;
     let calls: Vec<_> = (0..8).map(|_| signing(&world.caller, world.place())).collect();
-    let person = world.person.clone();
-    tokio::task::spawn_blocking(move || {
-        person.reads_dialog(1);
-        person.cancels();
-    })
-    .await
-    .unwrap();
+    world.cancels(1).await;
     for call in calls {
         refused(within("the call's end", call).await.unwrap(), ErrorKind::Cancelled);
     }

@@ -105,13 +105,7 @@ async fn without_a_dialog_no_pin_is_changed_and_a_no_changes_none() {
     code(&world.run_wafer(&["pin", "change", "nothing"]), 10);
     let mut command = world.wafer(&["pin", "change"]);
     let running = tokio::task::spawn_blocking(move || command.output().unwrap());
-    let person = world.person.clone();
-    tokio::task::spawn_blocking(move || {
-        person.reads_dialog(1);
-        person.cancels();
-    })
-    .await
-    .unwrap();
+    world.cancels(1).await;
     code(&within("wafer", running).await.unwrap(), 130);
     assert!(takes(&world, PIN));
 }
