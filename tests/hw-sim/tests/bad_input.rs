@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::process::Command;
 
-use hw_sim::caller::{CMS, MAIL, answer_inline, descriptor, inline, output, refused, signers, text};
+use hw_sim::caller::{CMS, MAIL, answer_inline, descriptor, inline, output, refused, text};
 use hw_sim::pki::{ALICE, BOB, CAROL};
 use hw_sim::programs::run;
 use hw_sim::wait::within;
