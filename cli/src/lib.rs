@@ -10,8 +10,10 @@ mod json;
 mod message;
 mod objects;
 mod output;
+mod people;
 mod report;
 mod service;
+mod settings;
 mod text;
 mod trust;
 
@@ -45,11 +47,14 @@ async fn execute(arguments: Arguments, report: &Report) -> Result<u8, WaferError
         Command::Read(read) => message::read(&client, &common, read, report).await,
         Command::Inspect(inspect) => message::inspect(&client, &common, inspect, report).await,
         Command::Tokens => service::tokens(&client, report).await,
-        Command::Identities => service::identities(&client, report).await,
+        Command::Identities(which) => service::identities(&client, which, report).await,
         Command::Lock(token) => service::lock(&client, token.token.as_deref(), report).await,
         Command::Unlock(token) => service::unlock(&client, &common, token.token.as_deref(), report).await,
         Command::Trust(command) => trust::run(&client, &common, command, report).await,
         Command::Status => service::status(&client, report).await,
         Command::Log => service::log(&client, report).await,
+        Command::Recipients(command) => people::run(&client, &common, command, report).await,
+        Command::Permissions { command } => people::permissions(&client, &common, command, report).await,
+        Command::Settings { command } => settings::run(&client, &common, command, report).await,
     }
 }

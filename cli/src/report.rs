@@ -25,6 +25,11 @@ impl Report {
         };
     }
 
+    /// Says something beside a result, on standard error.
+    pub(crate) fn warn(&self, sentence: &str) {
+        let _ = writeln!(io::stderr(), "{sentence}");
+    }
+
     /// Says what went wrong, on standard error.
     pub(crate) fn error(&self, error: &WaferError) {
         let line = match self.json {

@@ -14,10 +14,12 @@
 //! | verify | [`verify::verify`] | never |
 //! | read all layers | [`read::Reading`] | once for each encrypted layer |
 //! | look | [`inspect::inspect`] | never |
+//! | take certificates out | [`certificates::certificates`] | never |
 
 pub mod algorithm;
 mod asn1;
 pub mod capabilities;
+pub mod certificates;
 mod cms;
 pub mod compress;
 mod crypto;

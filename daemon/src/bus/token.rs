@@ -44,7 +44,7 @@ impl Token {
             if self.now().ok_or_else(text::no_token)?.info.pin_state == PinState::NotNeeded {
                 return Ok(());
             }
-            let grant = policy::grant(&admission, &self.known.info.id, 1);
+            let grant = policy::grant(&admission, policy::Allowed::to_log_in(), &self.known.info.id, 1);
             self.door.service.rooms.keepers.open(grant, &visit.call).await?.unlock().await
         };
         visit.run(connection, None, work).await

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use serde_bytes::{ByteBuf, Bytes};
 use wafer_client::keeper::{
-    Digest, GrantId, GrantRequest, KeyInfo, KeyTransport, LogEntry, Operation, SignScheme, TokenInfo,
+    Consent, ConsentRequest, Digest, GrantId, GrantRequest, KeyInfo, KeyTransport, LogEntry, Operation,
+    SignScheme, TokenInfo,
 };
 use wafer_client::{ErrorKind, WaferError};
 use zbus::OwnedFd;
@@ -17,6 +18,7 @@ use zbus::object_server::SignalEmitter;
 
 use crate::card::{Authentication, Card, CardError};
 use crate::failure::Failure;
+use crate::pin::consent::consent;
 use crate::pin::insert::insert;
 use crate::pin::unlock::{Asking, unlock};
 use crate::token::Token;
@@ -251,6 +253,10 @@ impl Keeper {
 
     async fn lock(&self, token: &str) -> Result<(), WaferError> {
         self.forget(token, "lock").await.map_err(|failure| self.refuse(failure))
+    }
+
+    async fn consent(&self, request: ConsentRequest) -> Result<Consent, WaferError> {
+        consent(&self.asking, &request).await.map_err(|failure| self.refuse(failure))
     }
 
     async fn log(&self) -> Vec<LogEntry> {

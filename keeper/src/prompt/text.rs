@@ -43,6 +43,14 @@ texts! {
     DialogLastTry = "dialog-last-try",
     DialogInsert = "dialog-insert",
     DialogInsertOthers = "dialog-insert-others",
+    DialogConsent = "dialog-consent",
+    DialogConsentTime = "dialog-consent-time",
+    AnswerAllow = "answer-allow",
+    AnswerNever = "answer-never",
+    AnswerNotNow = "answer-not-now",
+    AnswerAlways = "answer-always",
+    AnswerSession = "answer-session",
+    AnswerOnce = "answer-once",
     ComplaintIncorrect = "complaint-incorrect",
     ComplaintEmpty = "complaint-empty",
     ComplaintForm = "complaint-form",
@@ -136,6 +144,7 @@ mod tests {
         ("shortest", "111"),
         ("longest", "222"),
         ("alphabet", "333"),
+        ("object", "444"),
     ];
 
     #[test]

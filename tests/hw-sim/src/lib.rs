@@ -14,6 +14,7 @@
 //! | [`Person`] | somebody at a terminal, who reads the dialogs of pinentry-curses and types |
 //! | [`Waferd`] | the daemon's process |
 //! | [`Caller`] | a mail program on the bus |
+//! | [`slapd`] | an LDAP server with people in it |
 //! | [`World`] | all of it together |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -26,6 +27,7 @@ pub mod pki;
 pub mod process;
 pub mod programs;
 mod screen;
+pub mod slapd;
 pub mod softhsm;
 pub mod waferd;
 pub mod wait;

@@ -22,6 +22,7 @@ use crate::wait;
 pub struct Settings {
     top: String,
     pin: String,
+    consent: String,
     modules: String,
 }
 
@@ -34,15 +35,19 @@ impl Default for Settings {
 impl Settings {
     /// With the test PKI's folders, pinentry-curses, and no module.
     pub fn new() -> Self {
-        let mut settings = Self { top: String::new(), pin: String::new(), modules: String::new() };
+        // Stories about keys are not about consent: those that are ask for it.
+        let consent = "programs = \"allow\"\nchanges = \"allow\"\n".to_owned();
+        let mut settings = Self { top: String::new(), pin: String::new(), consent, modules: String::new() };
         settings.set("trust-folder", &pki::trust_folder().display().to_string());
         settings.set("recipients-folder", &pki::recipients_folder().display().to_string());
         settings.set("pinentry", "/usr/bin/pinentry-curses");
         settings
     }
 
-    /// Sets a text at the top of the file.
+    /// Sets a text at the top of the file, in the place of one that is there.
     pub fn set(&mut self, key: &str, value: &str) {
+        let others = self.top.lines().filter(|line| !line.starts_with(&format!("{key} =")));
+        self.top = others.map(|line| format!("{line}\n")).collect();
         writeln!(self.top, "{key} = {value:?}").unwrap();
     }
 
@@ -54,6 +59,16 @@ impl Settings {
     /// Sets a number in the table `[pin]`.
     pub fn set_pin(&mut self, key: &str, value: u32) {
         writeln!(self.pin, "{key} = {value}").unwrap();
+    }
+
+    /// Has the person asked about programs, at the program's terminal.
+    pub fn ask_for_consent(&mut self) {
+        self.consent = "terminal = true\n".to_owned();
+    }
+
+    /// Adds tables as text.
+    pub fn add_text(&mut self, tables: &str) {
+        self.modules.push_str(tables);
     }
 
     /// Adds SoftHSM itself, with the token of `hsm`.
@@ -86,7 +101,7 @@ impl Settings {
 
     /// The file's text.
     pub fn text(&self) -> String {
-        format!("{}[pin]\n{}{}", self.top, self.pin, self.modules)
+        format!("{}[pin]\n{}[consent]\n{}{}", self.top, self.pin, self.consent, self.modules)
     }
 }
 
