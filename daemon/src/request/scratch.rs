@@ -96,7 +96,9 @@ impl Together {
     /// Finishes every output; if one cannot be, every one is taken back.
     pub(super) fn finish(&self) -> io::Result<()> {
         for sink in &self.0 {
-            if let Err(error) = lock(sink).finish() {
+            // Not in the condition itself: its lock would last through the branch, which takes it again.
+            let finished = lock(sink).finish();
+            if let Err(error) = finished {
                 self.abandon();
                 return Err(error);
             }
@@ -195,7 +197,7 @@ mod tests {
         assert_eq!(good.0.lock().unwrap().0, 4);
         bad.0.lock().unwrap().1 = true;
         assert!(together.finish().is_err());
-        assert_eq!((good.0.lock().unwrap().0, good.0.lock().unwrap().2), (0, 1));
+        assert_eq!(*good.0.lock().unwrap(), (0, false, 1));
         assert!(together.sink(2).is_none());
     }
 }
