@@ -117,6 +117,10 @@ class World:
 trust-folder = "{self.folder}/trust"
 recipients-folder = "{self.folder}/recipients"
 
+[consent]
+programs = "allow" # nobody sits here to be asked
+changes = "allow"
+
 [[module]]
 name = "SoftHSM"
 path = "{module()}"

@@ -51,7 +51,7 @@ pub enum Command {
     /// List the tokens that are present.
     Tokens(Tokens),
     /// List your certificates with a key on a token.
-    Identities,
+    Identities(Identities),
     /// Forget PINs: of one token, or of all.
     Lock(TokenName),
     /// Enter a token's PIN now.
@@ -66,6 +66,105 @@ pub enum Command {
     Status,
     /// Show what was done with your keys.
     Log,
+    /// Say who can be encrypted to; import, accept and remove certificates.
+    #[command(subcommand)]
+    Recipients(Recipients),
+    /// Show and revoke what you decided about programs; without a command: list it.
+    Permissions {
+        /// What to do.
+        #[command(subcommand)]
+        command: Option<Permissions>,
+    },
+    /// Show and change settings; without a command: list them.
+    Settings {
+        /// What to do.
+        #[command(subcommand)]
+        command: Option<Settings>,
+    },
+}
+
+/// `wafer recipients`.
+#[derive(Debug, Subcommand)]
+pub enum Recipients {
+    /// Say for each address whether it can be encrypted to, and why not.
+    Check {
+        /// The addresses.
+        #[arg(required = true)]
+        addresses: Vec<String>,
+        /// Look in all directories and files again.
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Keep certificates: DER, PEM, PKCS#7 (.p7c) or vCard; "-" is standard input.
+    Import {
+        /// The file.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+    /// List the certificates that are kept.
+    List,
+    /// Use this certificate from now on, in place of the one known before.
+    Accept {
+        /// Its fingerprint, as "check" and "list" show it.
+        fingerprint: String,
+    },
+    /// Forget a certificate.
+    Remove {
+        /// Its fingerprint, as "list" shows it.
+        fingerprint: String,
+    },
+}
+
+/// `wafer permissions`.
+#[derive(Debug, Subcommand)]
+pub enum Permissions {
+    /// List what was decided.
+    List,
+    /// Forget what was decided of a program: it is asked about again.
+    Revoke {
+        /// The program, as "list" names it.
+        program: String,
+        /// One key only, as "list --json" names it.
+        key: Option<String>,
+    },
+}
+
+/// `wafer settings`.
+#[derive(Debug, Subcommand)]
+pub enum Settings {
+    /// List every setting.
+    List,
+    /// Show one setting.
+    Get {
+        /// Its name, for example sign.always.
+        name: String,
+    },
+    /// Change one setting.
+    Set {
+        /// Its name.
+        name: String,
+        /// Its value; of a list: several, or none for an empty one.
+        values: Vec<String>,
+    },
+    /// Take one setting out of your own file.
+    Reset {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `wafer identities`.
+#[derive(Args, Debug)]
+pub struct Identities {
+    /// Say which one would be used for this address.
+    #[arg(long = "for", value_name = "ADDRESS")]
+    pub address: Option<String>,
+    /// With --for: for decrypting, instead of signing.
+    #[arg(long, requires = "address")]
+    pub decrypt: bool,
+    /// With --for: all of them, and what speaks for and against each.
+    #[arg(long, requires = "address")]
+    pub explain: bool,
 }
 
 /// A message's way in and out.

@@ -10,8 +10,10 @@ mod json;
 mod message;
 mod objects;
 mod output;
+mod people;
 mod report;
 mod service;
+mod settings;
 mod text;
 mod trust;
 
@@ -47,11 +49,14 @@ async fn execute(arguments: Arguments, report: &Report) -> Result<u8, WaferError
         Command::Tokens(tokens) if tokens.watch => service::watch_tokens(&client, report).await,
         Command::Tokens(_) => service::tokens(&client, report).await,
         Command::Pin(pin) => service::pin(&client, &common, &pin, report).await,
-        Command::Identities => service::identities(&client, report).await,
+        Command::Identities(which) => service::identities(&client, which, report).await,
         Command::Lock(token) => service::lock(&client, token.token.as_deref(), report).await,
         Command::Unlock(token) => service::unlock(&client, &common, token.token.as_deref(), report).await,
         Command::Trust(command) => trust::run(&client, &common, command, report).await,
         Command::Status => service::status(&client, report).await,
         Command::Log => service::log(&client, report).await,
+        Command::Recipients(command) => people::run(&client, &common, command, report).await,
+        Command::Permissions { command } => people::permissions(&client, &common, command, report).await,
+        Command::Settings { command } => settings::run(&client, &common, command, report).await,
     }
 }

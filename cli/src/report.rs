@@ -31,6 +31,11 @@ impl Report {
         io::stdout().write_all(format!("{line}\n").as_bytes()).is_ok()
     }
 
+    /// Says something beside a result, on standard error.
+    pub(crate) fn warn(&self, sentence: &str) {
+        let _ = writeln!(io::stderr(), "{sentence}");
+    }
+
     /// Says what went wrong, on standard error.
     pub(crate) fn error(&self, error: &WaferError) {
         let line = match self.json {

@@ -1,13 +1,14 @@
 //! The commands about tokens, identities and the service.
 
 use serde_json::{Value, json};
-use wafer_client::{Client, WaferError};
+use wafer_client::{Client, ErrorKind, WaferError};
 
-use crate::args::{Common, Pin};
+use crate::args::{Common, Identities, Pin};
 use crate::call::{self, attend};
 use crate::objects::{self, Object};
+use crate::people::{say, values};
 use crate::report::Report;
-use crate::{json, text};
+use crate::{exit, json, text};
 
 pub(crate) async fn tokens(client: &Client, report: &Report) -> Result<u8, WaferError> {
     let tokens = objects::tokens(client).await?;
@@ -59,7 +60,18 @@ pub(crate) async fn pin(
     Ok(0)
 }
 
-pub(crate) async fn identities(client: &Client, report: &Report) -> Result<u8, WaferError> {
+pub(crate) async fn identities(
+    client: &Client,
+    which: Identities,
+    report: &Report,
+) -> Result<u8, WaferError> {
+    if let Some(address) = which.address {
+        let purpose = if which.decrypt { "decrypt" } else { "sign" };
+        let mut candidates = values(client.candidates(&address, purpose).await?);
+        candidates.retain(|one| which.explain || one["chosen"] == Value::Bool(true));
+        say(report, &candidates, text::candidate, text::NO_CANDIDATE);
+        return Ok(if candidates.is_empty() { exit::code(ErrorKind::NoIdentity) } else { 0 });
+    }
     let identities = objects::identities(client).await?;
     list(report, &identities, text::identity, text::NO_IDENTITIES);
     Ok(0)

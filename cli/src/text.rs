@@ -45,6 +45,124 @@ pub(crate) const PIN_UNBLOCKED: &str = "The PIN is unblocked: it is the new one 
 /// Several tokens and no name.
 pub(crate) const WHICH_TOKEN: &str = "Several tokens are present: say which. See \"wafer tokens\".";
 
+/// `wafer identities --for` without one that would be used.
+pub(crate) const NO_CANDIDATE: &str = "None of your certificates can be used for it.";
+
+/// A candidate for an address.
+pub(crate) fn candidate(one: &Value) -> String {
+    let (subject, sentence) = (field(one, "subject"), field(one, "sentence"));
+    format!("{} {subject}: {sentence}", short(field(one, "fingerprint")))
+}
+
+/// `wafer recipients list` without any.
+pub(crate) const NO_RECIPIENTS: &str = "No certificate of a recipient is kept.";
+/// `wafer recipients accept`.
+pub(crate) const ACCEPTED: &str = "Accepted: this certificate is used from now on.";
+/// `wafer recipients remove`.
+pub(crate) const REMOVED: &str = "Removed.";
+
+/// `wafer permissions` without any.
+pub(crate) const NO_PERMISSIONS: &str = "You have decided nothing about programs yet.";
+/// `wafer permissions revoke`.
+pub(crate) const REVOKED: &str = "Revoked: you are asked again.";
+
+/// What was decided about a program.
+pub(crate) fn permission(one: &Value) -> String {
+    let key = [field(one, "label"), field(one, "key")].into_iter().find(|name| !name.is_empty());
+    let answer = match field(one, "answer") {
+        "session" => "allowed until logout",
+        "always" => "always allowed",
+        _ => "never allowed",
+    };
+    format!("{}: {answer}, key {}", field(one, "program"), key.unwrap_or_default())
+}
+
+/// Whether a recipient can be encrypted to.
+pub(crate) fn checked(one: &Value) -> String {
+    let (address, sentence) = (field(one, "address"), field(one, "sentence"));
+    let mut line = match one["encryptable"] == Value::Bool(true) {
+        true if one["status"] == "list" => {
+            format!("{address}: a list, all of its members can be encrypted to.")
+        }
+        true => format!(
+            "{address}: yes, {} until {} ({}, {}).",
+            field(one, "content-cipher"),
+            date(one["not-after"].as_i64().unwrap_or(0)),
+            field(one, "source"),
+            short(field(one, "fingerprint")),
+        ),
+        false => format!("{address}: NO."),
+    };
+    if !sentence.is_empty() {
+        let _ = write!(line, " {sentence}");
+    }
+    if one["changed"] == Value::Bool(true) {
+        let (old, new) = (field(one, "old-fingerprint"), field(one, "new-fingerprint"));
+        let _ = write!(line, "\n  known: {old}\n  new:   {new}");
+    }
+    line
+}
+
+/// What an import did with one certificate.
+pub(crate) fn imported(one: &Value) -> String {
+    format!("{}: {}", addresses(one), field(one, "sentence"))
+}
+
+/// A recipient's certificate on one line.
+pub(crate) fn certificate(one: &Value) -> String {
+    let waits = if one["accepted"] == Value::Bool(false) { ", NOT ACCEPTED" } else { "" };
+    format!(
+        "{} {} {} ({}; until {}{waits})",
+        field(one, "fingerprint"),
+        addresses(one),
+        field(one, "subject"),
+        field(one, "source"),
+        date(one["not-after"].as_i64().unwrap_or(0)),
+    )
+}
+
+/// A setting on one line.
+pub(crate) fn setting(one: &Value) -> String {
+    let mut notes = vec![field(one, "source")];
+    notes.extend((one["locked"] == Value::Bool(true)).then_some("locked"));
+    notes.extend((one["passed-over"] == Value::Bool(true)).then_some("your own file's value is passed over"));
+    let value = crate::settings::shown(&one["value"]);
+    format!("{} = {value} ({})", field(one, "name"), notes.join(", "))
+}
+
+/// A setting with what it does and may be.
+pub(crate) fn setting_with_help(one: &Value) -> String {
+    format!("{}\n{} It may be {}.", setting(one), field(one, "about"), field(one, "may-be"))
+}
+
+/// The settings files are wrong.
+pub(crate) fn settings_problem(problem: &str) -> String {
+    format!("The settings files are wrong, so what was set before stays. {problem}")
+}
+
+/// A setting was changed.
+pub(crate) fn set(name: &str) -> String {
+    format!("Changed: {name}.")
+}
+
+/// A value that cannot be one of the setting.
+pub(crate) fn odd_value(name: &str) -> String {
+    format!("This is no value for {name}. See \"wafer settings get {name}\".")
+}
+
+fn field<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+fn addresses(value: &Value) -> String {
+    let addresses = value["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    addresses.map(|address| format!("<{address}>")).collect::<Vec<_>>().join(" ")
+}
+
+fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..20).unwrap_or(fingerprint)
+}
+
 /// A failure.
 pub(crate) fn error(message: &str) -> String {
     format!("wafer: {message}")

@@ -14,7 +14,8 @@ use crate::names::{PRIVATE_SOCKET, ROOT_PATH};
 use crate::options::Options;
 use crate::outcome::{Decrypted, Encrypted, Inspected, Reading, Signed, Verified};
 use crate::proxies::{
-    CmsProxy, LogLine, MailProxy, ObjectManagerProxy, ResultMap, ServiceProxy, TokenProxy, TrustProxy,
+    CmsProxy, LogLine, MailProxy, ObjectManagerProxy, PermissionsProxy, RecipientsProxy, ResultMap,
+    ServiceProxy, SettingsProxy, TokenProxy, TrustProxy,
 };
 use crate::read::MessageRead;
 use crate::stream::{Collected, Input, Output};
@@ -375,6 +376,52 @@ impl Client {
         let uncached =
             MailProxy::builder(&self.connection).cache_properties(zbus::proxy::CacheProperties::No);
         Ok(uncached.build().await?)
+    }
+
+    /// The person's identities as candidates for `address` (any if it is empty), the best first.
+    ///
+    /// # Errors
+    /// Those of `Service.Candidates`.
+    pub async fn candidates(&self, address: &str, purpose: &str) -> Result<Vec<ResultMap>, WaferError> {
+        Ok(self.service().await?.candidates(address, purpose).await?)
+    }
+
+    /// Recipients' certificates.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub async fn recipients(&self) -> Result<RecipientsProxy<'_>, WaferError> {
+        Ok(RecipientsProxy::new(&self.connection).await?)
+    }
+
+    /// What the person decided about programs.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub async fn permissions(&self) -> Result<PermissionsProxy<'_>, WaferError> {
+        Ok(PermissionsProxy::new(&self.connection).await?)
+    }
+
+    /// The settings.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub async fn settings(&self) -> Result<SettingsProxy<'_>, WaferError> {
+        let builder = SettingsProxy::builder(&self.connection);
+        Ok(builder.cache_properties(zbus::proxy::CacheProperties::No).build().await?)
+    }
+
+    /// Imports recipients' certificates.
+    ///
+    /// # Errors
+    /// Those of `Recipients.Import`.
+    pub async fn import_recipients(
+        &self,
+        input: impl Into<Input>,
+        options: &Options,
+    ) -> Result<Vec<ResultMap>, WaferError> {
+        let input = input.into().into_variant()?;
+        Ok(self.recipients().await?.import(&input, options.map()).await?)
     }
 
     async fn cms(&self) -> Result<CmsProxy<'_>, WaferError> {

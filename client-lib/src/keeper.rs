@@ -105,6 +105,56 @@ pub struct GrantRequest {
     pub token_label: String,
 }
 
+/// What a person is asked to allow a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_repr, Deserialize_repr, Type)]
+#[repr(u32)]
+pub enum Question {
+    /// Sign with a key.
+    Sign = 1,
+    /// Decrypt with a key.
+    Decrypt = 2,
+    /// Import, accept or remove a recipient's certificate.
+    Recipient = 3,
+    /// Change a setting so that it protects less.
+    Setting = 4,
+    /// Trust or distrust a certificate, or forget that.
+    Trust = 5,
+}
+
+/// A question of consent. It appears in the person's own session only (pin-rules 10).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ConsentRequest {
+    /// Who asks.
+    pub requester: Requester,
+    /// What for.
+    pub question: Question,
+    /// The key's label, the recipient, or the setting with its new value.
+    pub object: String,
+    /// The token's label; empty where no key is concerned.
+    pub token: String,
+    /// Whether "always" and "never" are offered: not for what is done once, nor for programs that are not surely
+    /// known again.
+    pub lasting: bool,
+    /// The caller's terminal, which is used only where the administrator allowed it; else empty.
+    pub place: PromptPlace,
+}
+
+/// What the person answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize_repr, Deserialize_repr, Type)]
+#[repr(u32)]
+pub enum Consent {
+    /// Yes, this time.
+    Once = 1,
+    /// Yes, as long as waferd runs.
+    Session = 2,
+    /// Yes, always.
+    Always = 3,
+    /// Not now.
+    No = 4,
+    /// Never.
+    Never = 5,
+}
+
 /// A grant's name: 64 random bits chosen by the keeper.
 pub type GrantId = u64;
 
@@ -369,6 +419,9 @@ pub trait Keeper {
     /// The screen is locked, or is no longer: while it is, dialogs close and none opens, and what would need
     /// one fails with `InteractionRequired`.
     async fn screen(&self, locked: bool) -> zbus::Result<()>;
+
+    /// Asks the person. `NoPrompter` where there is no place to ask, `TimedOut` if nobody answers.
+    async fn consent(&self, request: &ConsentRequest) -> zbus::Result<Consent>;
 
     /// The last entries of the log, oldest first, at most 256.
     async fn log(&self) -> zbus::Result<Vec<LogEntry>>;

@@ -130,7 +130,8 @@ impl Options {
         self.0.keys().map(String::as_str).collect()
     }
 
-    pub(crate) fn map(&self) -> &OptionMap {
+    /// The options as the typed proxies take them.
+    pub fn map(&self) -> &OptionMap {
         &self.0
     }
 }

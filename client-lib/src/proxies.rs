@@ -62,6 +62,14 @@ pub trait Mail {
     /// Looks at the outermost layer.
     async fn inspect(&self, input: &Variant<'_>, options: &OptionMap) -> zbus::Result<ResultMap>;
 
+    /// Signs and encrypts an outgoing message as the settings say, with copies for blind-copy recipients.
+    async fn protect(
+        &self,
+        input: &Variant<'_>,
+        outputs: &[Variant<'_>],
+        options: &OptionMap,
+    ) -> zbus::Result<ResultMap>;
+
     /// Ends the caller's own call with this cancellation id.
     async fn cancel(&self, cancellation_id: &str) -> zbus::Result<()>;
 
@@ -136,6 +144,74 @@ pub trait Service {
 
     /// How the service is.
     async fn status(&self) -> zbus::Result<ResultMap>;
+
+    /// The person's identities as candidates for an address, the best first. `purpose`: `sign`, `decrypt`.
+    async fn candidates(&self, address: &str, purpose: &str) -> zbus::Result<Vec<ResultMap>>;
+}
+
+/// `org.waferd.Wafer1.Recipients`: who can be encrypted to.
+#[zbus::proxy(
+    interface = "org.waferd.Wafer1.Recipients",
+    default_service = "org.waferd.Wafer1",
+    default_path = "/org/waferd/Wafer1"
+)]
+pub trait Recipients {
+    /// What is known of each address.
+    async fn check(&self, addresses: &[String], options: &OptionMap) -> zbus::Result<Vec<ResultMap>>;
+
+    /// Keeps certificates as imported by hand.
+    async fn import(&self, input: &Variant<'_>, options: &OptionMap) -> zbus::Result<Vec<ResultMap>>;
+
+    /// Every certificate that is kept.
+    async fn list(&self) -> zbus::Result<Vec<ResultMap>>;
+
+    /// Uses a certificate from now on.
+    async fn accept(&self, fingerprint: &str, options: &OptionMap) -> zbus::Result<()>;
+
+    /// Forgets a certificate.
+    async fn remove(&self, fingerprint: &str, options: &OptionMap) -> zbus::Result<()>;
+}
+
+/// `org.waferd.Wafer1.Permissions`: what the person decided about programs.
+#[zbus::proxy(
+    interface = "org.waferd.Wafer1.Permissions",
+    default_service = "org.waferd.Wafer1",
+    default_path = "/org/waferd/Wafer1"
+)]
+pub trait Permissions {
+    /// Everything decided that still holds.
+    async fn list(&self) -> zbus::Result<Vec<ResultMap>>;
+
+    /// Forgets what was decided of a program.
+    async fn revoke(&self, program: &str, key: &str, options: &OptionMap) -> zbus::Result<()>;
+}
+
+/// `org.waferd.Wafer1.Settings`: choices, and which of them an administrator has made.
+#[zbus::proxy(
+    interface = "org.waferd.Wafer1.Settings",
+    default_service = "org.waferd.Wafer1",
+    default_path = "/org/waferd/Wafer1"
+)]
+pub trait Settings {
+    /// Every setting.
+    async fn list(&self) -> zbus::Result<Vec<ResultMap>>;
+
+    /// One setting.
+    async fn get(&self, name: &str) -> zbus::Result<ResultMap>;
+
+    /// Sets one in the person's own file.
+    async fn set(&self, name: &str, value: &Variant<'_>, options: &OptionMap) -> zbus::Result<()>;
+
+    /// Takes one out of the person's own file.
+    async fn reset(&self, name: &str, options: &OptionMap) -> zbus::Result<()>;
+
+    /// These settings have other values than before.
+    #[zbus(signal)]
+    async fn changed(&self, names: Vec<String>) -> zbus::Result<()>;
+
+    /// What is wrong in which file and line now; empty if nothing is.
+    #[zbus(property)]
+    fn problem(&self) -> zbus::Result<String>;
 }
 
 /// `org.waferd.Wafer1.Trust`: what the person decided about certificates.

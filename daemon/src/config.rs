@@ -1,4 +1,4 @@
-//! The settings of `waferd`: TOML files, read once at start.
+//! The settings of `waferd`: TOML files, read at the start and again when they change.
 //!
 //! Read in this order, a later file overriding single keys of an earlier one (a `[[module]]` with the
 //! same name replaces that module): `/etc/waferd/waferd.toml`, then `waferd/waferd.toml` below
@@ -32,13 +32,27 @@
 //! | `[revocation] timeout-s` | `15` | seconds that one fetch may take (a verdict never waits so long) |
 //! | `[revocation] fetch-issuers` | `false` | fetch issuers that a message leaves out, from where it says |
 //! | `recipients-folder` | `waferd/recipients` below `$XDG_DATA_HOME` | recipients' certificates, PEM or DER |
+//! | `data-folder` | `waferd` below `$XDG_DATA_HOME` | what Wafer itself keeps |
+//! | `[[ldap]] url`, `base` | – | an LDAP server and the entry below which people are; asked in their order |
+//! | `[[ldap]] bind-dn`, `password-file` | – | who to bind as (never without TLS); anonymous without |
+//! | `[[ldap]] ca-file` | the system's | authorities of the server's own certificate |
+//! | `[[ldap]] start-tls` | `true` | for `ldap://`: TLS before anything is said |
+//! | `[[ldap]] timeout-s` | `5` | seconds that one look-up may take |
+//! | `locked` | `[]` | settings (`"table.key"`) that only this file, the administrator's, sets |
+//! | `[sign]`, `[encrypt]`, `[identities]`, `[recipients]` | – | choices: [`items`] lists them |
 
+mod current;
+mod edit;
 mod file;
+pub mod items;
+mod ldap;
 mod p11kit;
 #[cfg(test)]
 mod tests;
+pub mod value;
+mod watch;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,7 +61,12 @@ use wafer_client::{ErrorKind, WaferError};
 
 use crate::trust::revocation::Mode;
 use crate::trust::web::WebSettings;
+pub use current::Current;
+pub use edit::Refused;
 use file::SettingsFile;
+pub use ldap::LdapServer;
+use value::Value;
+pub use watch::Live;
 
 /// The name of the source of PIV cards over PC/SC; no module may have it.
 pub const READERS: &str = "piv";
@@ -91,6 +110,18 @@ pub struct Settings {
     pub revocation: Revocation,
     /// Folder with recipients' certificates; a missing one holds none.
     pub recipients_folder: PathBuf,
+    /// Where Wafer keeps what it keeps.
+    pub data_folder: PathBuf,
+    /// LDAP servers, in the order in which they are asked.
+    pub ldap: Vec<LdapServer>,
+    /// Choices that a file makes, by [`items::Item::name`]; [`items::Item::value`] knows the others.
+    pub values: BTreeMap<&'static str, Value>,
+    /// Settings that only the administrator's file sets.
+    pub locked: BTreeSet<&'static str>,
+    /// Settings that the administrator's file sets.
+    pub administered: BTreeSet<&'static str>,
+    /// Locked settings that the person's file sets all the same: passed over, and told.
+    pub passed_over: BTreeSet<&'static str>,
 }
 
 /// What is asked about revocation, and whom.
@@ -200,6 +231,11 @@ impl Places {
         }
     }
 
+    /// The person's own file: the one that is read last, and that `wafer settings set` writes.
+    pub fn own_file(&self) -> PathBuf {
+        self.named_file.clone().unwrap_or_else(|| self.config_home.join("waferd/waferd.toml"))
+    }
+
     fn keeper(&self) -> PathBuf {
         let beside = self.executable_folder.as_ref().map(|folder| folder.join("wafer-keeper"));
         beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(SYSTEM_KEEPER))
@@ -238,6 +274,12 @@ impl Settings {
                 fetch_issuers: false,
             },
             recipients_folder: places.data_home.join("waferd/recipients"),
+            data_folder: places.data_home.join("waferd"),
+            ldap: Vec::new(),
+            values: BTreeMap::new(),
+            locked: BTreeSet::new(),
+            administered: BTreeSet::new(),
+            passed_over: BTreeSet::new(),
         }
     }
 
@@ -246,13 +288,22 @@ impl Settings {
     /// # Errors
     /// The first fault found, with its file and line.
     pub fn load(places: &Places) -> Result<Self, SettingsError> {
+        let own = places.own_file();
+        Self::load_with(places, &read(&own, places.named_file.is_some())?)
+    }
+
+    /// Like [`Self::load`], as if the person's own file held `own`.
+    fn load_with(places: &Places, own: &str) -> Result<Self, SettingsError> {
         let mut settings = Self::defaults(places);
-        if let Some(named) = &places.named_file {
-            settings.apply(named, &read(named, true)?)?;
-        } else {
-            for file in [places.system_file.clone(), places.config_home.join("waferd/waferd.toml")] {
-                settings.apply(&file, &read(&file, false)?)?;
-            }
+        if places.named_file.is_none() {
+            let before = settings.clone();
+            settings.apply(&places.system_file, &read(&places.system_file, false)?)?;
+            settings.administered = settings.differing(&before).collect();
+        }
+        let administered = settings.clone();
+        settings.apply(&places.own_file(), own)?;
+        if places.named_file.is_none() {
+            settings.keep_locks(&administered);
         }
         if settings.p11_kit.unwrap_or(settings.modules.is_empty()) {
             settings.add_registered(p11kit::modules(&places.registry));
@@ -269,6 +320,55 @@ impl Settings {
                 self.modules.push(module);
             }
         }
+    }
+
+    /// Puts locked settings back to what the administrator's file has.
+    fn keep_locks(&mut self, administered: &Self) {
+        self.locked.clone_from(&administered.locked);
+        self.passed_over = self.differing(administered).filter(|name| self.locked.contains(name)).collect();
+        for name in &self.passed_over {
+            match administered.values.get(name) {
+                Some(value) => self.values.insert(name, value.clone()),
+                None => self.values.remove(name),
+            };
+        }
+        // The two that have fields of their own.
+        if self.passed_over.contains("pin.idle-timeout-s") {
+            self.pin.idle_timeout = administered.pin.idle_timeout;
+        }
+        if self.passed_over.contains("pin.max-timeout-s") {
+            self.pin.max_timeout = administered.pin.max_timeout;
+        }
+    }
+
+    /// Names of the settings that are another in `other`.
+    pub fn differing(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        let differs = |item: &&items::Item| item.value(self) != item.value(other);
+        items::ITEMS.iter().filter(differs).map(|item| item.name)
+    }
+
+    /// The value of the flag `name`.
+    pub fn flag(&self, name: &str) -> bool {
+        matches!(self.value(name), Some(Value::Flag(true)))
+    }
+
+    /// The value of the number `name`.
+    pub fn number(&self, name: &str) -> u32 {
+        if let Some(Value::Number(number)) = self.value(name) { number } else { 0 }
+    }
+
+    /// The value of the word `name`.
+    pub fn word(&self, name: &str) -> String {
+        if let Some(Value::Word(word)) = self.value(name) { word } else { String::new() }
+    }
+
+    /// The value of the list `name`.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        if let Some(Value::List(list)) = self.value(name) { list } else { Vec::new() }
+    }
+
+    fn value(&self, name: &str) -> Option<Value> {
+        items::item_called(name).map(|item| item.value(self))
     }
 
     /// Overrides single settings by the keys of one file's `text`.

@@ -12,6 +12,7 @@ pub mod trust;
 mod bus;
 mod logind;
 mod next;
+mod spool;
 mod sys;
 mod text;
 
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use config::{Places, Settings};
+use config::{Live, Places, Settings};
 use directory::Directory;
 use keepers::Keepers;
 use request::Rooms;
@@ -93,13 +94,8 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let places = Places::of_this_process(config.settings_file.as_deref());
-    let (settings, bad_settings) = match Settings::load(&places) {
-        Ok(settings) => (settings, None),
-        Err(error) => {
-            tracing::error!(%error, "the settings are wrong: every call will say so");
-            (Settings::defaults(&places), Some(error))
-        }
-    };
+    let live = Live::load(places);
+    let settings = live.get();
     let keepers = Keepers::new(&settings);
     keepers.discover(DISCOVERY).await;
     let decisions = decisions(&settings);
@@ -107,9 +103,13 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
         keepers: keepers.clone(),
         validator: Arc::new(validator(&settings, decisions.clone())),
         decisions,
-        directory: Directory::new(settings.recipients_folder.clone()),
+        directory: Directory::new(live.current()),
+        live: live.clone(),
+        trusted: request::identities::Trusted::default(),
+        consents: request::consent::Consents::new(&settings),
     };
-    let service = bus::Service::new(rooms, bad_settings, settings.stream_timeout);
+    tokio::spawn(live.follow());
+    let service = bus::Service::new(rooms);
     let served = bus::serve(&service).await?;
     tokio::spawn(logind::follow(keepers.clone()));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

@@ -5,6 +5,10 @@
 use wafer_client::{ErrorKind, WaferError};
 use wafer_smime::read::{Layer, Report};
 
+use crate::config::Refused;
+use crate::directory::{Checked, MissingReason};
+use crate::identity::choose::{Candidate, Reason};
+
 /// The name by which logind lists us.
 pub(crate) const PRODUCT: &str = "Wafer";
 /// Why sleep waits for us, as `systemd-inhibit --list` shows it.
@@ -127,9 +131,130 @@ pub(crate) fn no_recipient_certificate(addresses: Vec<String>, sentences: &[Stri
     WaferError::new(ErrorKind::NoRecipientCertificate, sentences.join(" ")).with("recipients", addresses)
 }
 
+/// What a person should know of a recipient; empty if all is well.
+pub(crate) fn recipient(checked: &Checked) -> String {
+    let address = &checked.address;
+    if !checked.members.is_empty() {
+        let sentences = checked.members.iter().map(recipient).filter(|sentence| !sentence.is_empty());
+        return sentences.collect::<Vec<_>>().join(" ");
+    }
+    let sentence = match &checked.found {
+        Ok(_) if checked.changed.is_some() => format!(
+            "<{address}> has a new certificate that was not accepted yet; the one known before is used."
+        ),
+        Ok(_) => String::new(),
+        Err(MissingReason::NoCertificate) => format!("There is no certificate for <{address}>."),
+        Err(MissingReason::WrongUsage) => {
+            format!("The certificate of <{address}> is not for encrypting mail.")
+        }
+        Err(MissingReason::NotYetValid) => format!("The certificate of <{address}> is not valid yet."),
+        Err(MissingReason::Expired) => format!("The certificate of <{address}> has expired."),
+        Err(MissingReason::Changed) => format!(
+            "The certificate of <{address}> was replaced by one of another key or issuer. Compare its fingerprint \
+             with its owner, then accept it."
+        ),
+    };
+    match &checked.trouble {
+        Some(trouble) if checked.found.is_err() => {
+            format!("{sentence} A directory could not be asked ({trouble}).")
+        }
+        _ => sentence,
+    }
+}
+
+/// What an import did with one certificate.
+pub(crate) fn imported(outcome: &str) -> &'static str {
+    match outcome {
+        "added" => "The certificate was added.",
+        "replaced" => "The certificate was added and is used from now on.",
+        "known" => "The certificate was there already.",
+        "no-address" => "The certificate names no mail address and was not added.",
+        "wrong-usage" => "The certificate is not for encrypting mail and was not added.",
+        _ => "The certificate cannot be read and was not added.",
+    }
+}
+
+/// What Wafer keeps on disk could not be read or written.
+pub(crate) fn not_kept(error: &std::io::Error) -> WaferError {
+    WaferError::new(ErrorKind::Failed, format!("Wafer's own files cannot be read or written: {error}."))
+}
+
+/// Problem: an administrator lets nobody choose.
+pub(crate) const CHOSEN_AUTOMATICALLY: &str = "your administrator has the certificate chosen automatically";
+/// Problem: a key in a file where cards are asked for.
+pub(crate) const CARDS_ONLY: &str = "its key is in a file, and only keys on cards may be used";
+
+/// Problem: nothing to import.
+pub(crate) const NO_CERTIFICATE_INSIDE: &str = "no certificate is in it";
+/// Problem: a fingerprint of nothing.
+pub(crate) const NO_SUCH_CERTIFICATE: &str = "no certificate in the store has it";
+
+/// A setting that does not exist.
+pub(crate) fn no_such_setting(name: &str) -> WaferError {
+    invalid_argument("name", &format!("there is no setting \"{name}\""))
+}
+
+/// A setting was not changed.
+pub(crate) fn setting_refused(name: &str, refused: &Refused) -> WaferError {
+    match refused {
+        Refused::Locked => WaferError::new(
+            ErrorKind::AccessDenied,
+            format!("Your administrator has set \"{name}\": it cannot be changed here."),
+        ),
+        Refused::Kind(_) => invalid_argument("value", &refused.to_string()),
+        Refused::File(error) => error.into(),
+        Refused::Write(_) => WaferError::new(ErrorKind::Failed, format!("{refused}.")),
+    }
+}
+
 /// No recipient was named.
 pub(crate) fn no_recipient() -> WaferError {
     invalid_argument("recipients", "name at least one recipient by address or certificate")
+}
+
+/// More outputs are needed for a message and its copies.
+pub(crate) fn more_outputs(needed: usize) -> WaferError {
+    let problem = format!("the message and its blind copies need {needed} outputs");
+    invalid_argument("outputs", &problem).with("outputs", u32::try_from(needed).unwrap_or(u32::MAX))
+}
+
+/// An administrator's rule cannot be left out.
+pub(crate) fn administrator_wants(setting: &str) -> WaferError {
+    WaferError::new(
+        ErrorKind::AccessDenied,
+        format!("Your administrator has set \"{setting}\" for every message."),
+    )
+}
+
+/// A message to nobody who could read it, not even its sender.
+pub(crate) fn no_own_certificate(from: &str) -> WaferError {
+    WaferError::new(
+        ErrorKind::NoRecipientCertificate,
+        format!("No certificate of your own ({from}) was found to encrypt your copy to."),
+    )
+}
+
+/// Why an identity is chosen, or is not.
+pub(crate) fn candidate(candidate: &Candidate, first: bool) -> String {
+    let reasons = candidate.reasons.iter().map(|reason| match reason {
+        Reason::NoAddress => "it does not have the address",
+        Reason::WrongUsage => "its certificate is not for this",
+        Reason::NotHardware => "its key is in a file, and only keys on cards may be used",
+        Reason::Chosen => "the settings choose it",
+        Reason::Expired => "its certificate has expired",
+        Reason::NotYetValid => "its certificate is not valid yet",
+        Reason::TokenAbsent => "its card is not inserted",
+        Reason::NotTrusted => "its certificate leads to no root that is trusted here",
+        Reason::Older => "another one is newer",
+        Reason::Weaker => "another one is at least as strong",
+    });
+    let reasons: Vec<&str> = reasons.collect();
+    let word = match (candidate.serves(), first) {
+        (false, _) => "Cannot be used",
+        (true, true) => "Would be used",
+        (true, false) => "Comes after others",
+    };
+    if reasons.is_empty() { format!("{word}.") } else { format!("{word}: {}.", reasons.join(", ")) }
 }
 
 /// No identity can sign for `from`.
@@ -205,6 +330,40 @@ pub(crate) fn too_many_calls() -> WaferError {
 /// The caller may not.
 pub(crate) fn access_denied() -> WaferError {
     WaferError::new(ErrorKind::AccessDenied, "This program may not use your keys.")
+}
+
+/// The person said no.
+pub(crate) fn refused_by_person() -> WaferError {
+    WaferError::new(ErrorKind::AccessDenied, "You did not allow this program to do this.")
+}
+
+/// The person said no a moment ago.
+pub(crate) fn just_refused() -> WaferError {
+    WaferError::new(
+        ErrorKind::AccessDenied,
+        "You have just not allowed this program to do this; it is not asked again for half a minute.",
+    )
+}
+
+/// A question of consent where no dialog is wanted.
+pub(crate) fn consent_needed() -> WaferError {
+    WaferError::new(
+        ErrorKind::InteractionRequired,
+        "You have to be asked whether this program may do this, and the program asked for no dialog.",
+    )
+}
+
+/// A question of consent without a screen.
+pub(crate) fn no_place_to_ask() -> WaferError {
+    WaferError::new(
+        ErrorKind::NoPrompter,
+        "You have to be asked whether this program may do this, but there is no screen to ask on.",
+    )
+}
+
+/// A question of consent without an answer.
+pub(crate) fn nobody_answered() -> WaferError {
+    WaferError::new(ErrorKind::TimedOut, "Nobody answered whether this program may do this.")
 }
 
 /// A fault of ours.

@@ -14,6 +14,7 @@
 //! | verify | [`verify::verify`] | |
 //! | read all layers, and judge them | | [`read::Reading`], which asks once for each encrypted layer |
 //! | look | [`inspect::inspect`] | |
+//! | take certificates out | [`certificates::certificates`] | |
 //!
 //! Certificates go in and come out as DER. Whether to trust a signer's is not judged here: the engine says whose
 //! signature is over which bytes, and hands out the certificate.
@@ -129,6 +130,7 @@
 pub mod algorithm;
 mod asn1;
 pub mod capabilities;
+pub mod certificates;
 mod cms;
 pub mod compress;
 mod crypto;

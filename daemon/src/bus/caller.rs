@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -18,6 +20,8 @@ use zbus::{Connection, MatchRule, MessageStream, message};
 
 use crate::next::next;
 use crate::policy::Subject;
+use crate::policy::consent::Program;
+use crate::request::consent::Asker;
 use crate::text;
 
 /// A program that calls, for as long as it is connected.
@@ -27,15 +31,20 @@ pub(super) struct Caller {
     pub(super) requester: Requester,
     /// What policy looks at.
     pub(super) subject: Subject,
+    /// Which program it is, as decisions are remembered of it.
+    pub(super) asker: Asker,
     left: watch::Sender<bool>,
 }
 
 impl Caller {
     /// The process `pid` of user `uid`; `pidfd` names the very process, if it is at hand.
     pub(super) fn new(name: &str, uid: u32, pid: u32, pidfd: Option<OwnedFd>) -> Arc<Self> {
-        let (program, certainty) = program(pid, pidfd);
-        let requester = Requester { caller: name.to_owned(), program, pid, certainty };
-        Arc::new(Self { requester, subject: Subject { uid }, left: watch::Sender::new(false) })
+        let (shown, certainty) = program(pid, pidfd);
+        // Looked at once, at the first need: a decision is about what the program was then.
+        let (named, known) = (shown.clone(), OnceLock::new());
+        let asker = Asker::new(move || known.get_or_init(|| remembered(pid, &named, certainty)).clone());
+        let requester = Requester { caller: name.to_owned(), program: shown, pid, certainty };
+        Arc::new(Self { requester, subject: Subject { uid }, asker, left: watch::Sender::new(false) })
     }
 
     /// It closed its connection.
@@ -163,6 +172,57 @@ fn program(pid: u32, pidfd: Option<OwnedFd>) -> (String, Certainty) {
     if is_alive(&pidfd) { found } else { unknown }
 }
 
+/// The program `pid`, shown as `shown`, as decisions are remembered of it: a sandbox by its id, an executable that
+/// only root can change by its path, another by its content, a script for the session.
+fn remembered(pid: u32, shown: &str, certainty: Certainty) -> Program {
+    let unknown = Program { name: String::new(), lasting: false };
+    match certainty {
+        Certainty::Unknown => unknown,
+        Certainty::Sandbox => Program { name: format!("sandbox:{shown}"), lasting: true },
+        Certainty::Executable => {
+            let link = Path::new("/proc").join(pid.to_string()).join("exe");
+            let Ok(executable) = fs::read_link(&link) else { return unknown };
+            if is_interpreter(&executable.file_name().unwrap_or_default().to_string_lossy()) {
+                return Program { name: format!("script:{shown}"), lasting: false };
+            }
+            let is_roots = is_changed_by_root_only(&executable) && is_same_file(&link, &executable);
+            let name = if is_roots {
+                Some(format!("path:{}", executable.display()))
+            } else {
+                hash_of(&link).map(|hash| format!("hash:{hash}"))
+            };
+            name.map_or(unknown, |name| Program { name, lasting: true })
+        }
+    }
+}
+
+/// Whether nobody but root can put another file in the place of `file`.
+fn is_changed_by_root_only(file: &Path) -> bool {
+    file.ancestors().all(|path| {
+        fs::symlink_metadata(path)
+            .is_ok_and(|found| found.uid() == 0 && (found.mode() & 0o022 == 0 || found.mode() & 0o1000 != 0))
+    })
+}
+
+fn is_same_file(link: &Path, file: &Path) -> bool {
+    let same = |one: fs::Metadata, two: fs::Metadata| (one.dev(), one.ino()) == (two.dev(), two.ino());
+    fs::metadata(link).ok().zip(fs::metadata(file).ok()).is_some_and(|(one, two)| same(one, two))
+}
+
+/// SHA-256 of a file, in hex.
+fn hash_of(file: &Path) -> Option<String> {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    let mut file = fs::File::open(file).ok()?;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => break,
+            read => context.update(&buffer[..read]),
+        }
+    }
+    Some(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 fn is_alive(pidfd: &OwnedFd) -> bool {
     let mut polled = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -213,6 +273,7 @@ fn is_interpreter(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]
@@ -221,6 +282,28 @@ mod tests {
         let own = std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default();
         assert_eq!(caller.requester.program, own);
         assert_eq!(caller.requester.certainty, Certainty::Executable);
+    }
+
+    #[test]
+    fn programs_are_remembered_by_what_cannot_be_changed_behind_the_persons_back() {
+        let own = std::process::id();
+        let known = remembered(own, "x", Certainty::Executable);
+        assert!(
+            known.lasting && (known.name.starts_with("hash:") || known.name.starts_with("path:/")),
+            "{known:?}"
+        );
+        let sandbox = remembered(own, "org.example.Mail", Certainty::Sandbox);
+        assert_eq!((sandbox.name.as_str(), sandbox.lasting), ("sandbox:org.example.Mail", true));
+        assert_eq!(remembered(own, "", Certainty::Unknown).name, "");
+        assert!(is_changed_by_root_only(Path::new("/usr/bin/env")));
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        fs::write(&open, "x").unwrap();
+        fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        assert!(!is_changed_by_root_only(&open));
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        fs::write(&open, "").unwrap();
+        assert_eq!(hash_of(&open).as_deref(), Some(empty));
     }
 
     #[test]

@@ -21,7 +21,6 @@ use super::caller::{Caller, Origin};
 use super::mail::Mail;
 use super::options::Options;
 use super::stream::reader_closed;
-use crate::config::SettingsError;
 use crate::request::cancel::{Cancel, Reason};
 use crate::request::turns::Turns;
 use crate::request::{Call, Rooms};
@@ -38,21 +37,13 @@ pub(crate) struct Service {
     pub(super) rooms: Rooms,
     /// Who may run.
     pub(super) turns: Arc<Turns>,
-    /// What is wrong with the settings, if they are wrong.
-    pub(super) bad_settings: Option<SettingsError>,
-    stream_timeout: Duration,
     /// Calls that can be cancelled, by caller and id.
     cancellable: Mutex<HashMap<(String, String), Weak<Cancel>>>,
 }
 
 impl Service {
-    pub(crate) fn new(
-        rooms: Rooms,
-        bad_settings: Option<SettingsError>,
-        stream_timeout: Duration,
-    ) -> Arc<Self> {
-        let cancellable = Mutex::default();
-        Arc::new(Self { rooms, turns: Turns::new(), bad_settings, stream_timeout, cancellable })
+    pub(crate) fn new(rooms: Rooms) -> Arc<Self> {
+        Arc::new(Self { rooms, turns: Turns::new(), cancellable: Mutex::default() })
     }
 
     fn cancellable(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Weak<Cancel>>> {
@@ -85,9 +76,7 @@ impl Door {
         header: &Header<'_>,
         options: &mut Options,
     ) -> Result<Visit, WaferError> {
-        if let Some(error) = &self.service.bad_settings {
-            return Err(error.into());
-        }
+        self.service.rooms.live.usable().map_err(|error| WaferError::from(&error))?;
         let caller = self.origin.caller(header).await?;
         let common = options.common()?;
         let cancel = Cancel::new().map_err(|error| text::internal(&error.to_string()))?;
@@ -96,6 +85,7 @@ impl Door {
         let call = Arc::new(Call {
             requester: caller.requester.clone(),
             subject: caller.subject,
+            asker: caller.asker.clone(),
             interactive: common.interactive,
             place: if sandboxed { PromptPlace::default() } else { common.place },
             deadline: common.deadline.map(|time| Instant::now() + time),
@@ -103,7 +93,7 @@ impl Door {
             done: 0.into(),
             total: 0.into(),
             seat: self.service.turns.seat(&caller.requester.caller)?,
-            stream_timeout: self.service.stream_timeout,
+            stream_timeout: self.service.rooms.live.get().stream_timeout,
             runtime: tokio::runtime::Handle::current(),
         });
         let visit =

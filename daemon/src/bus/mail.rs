@@ -13,7 +13,7 @@ use super::answer::Answer;
 use super::door::Door;
 use super::options::{ENCRYPT, Options, SIGN, features};
 use super::stream::MessageArgument;
-use super::{reading, work};
+use super::{protect, reading, work};
 
 /// The interface on one connection.
 pub(super) struct Mail(pub(super) Door);
@@ -97,6 +97,19 @@ impl Mail {
     ) -> Result<Answer, WaferError> {
         let options = Options::new(options, &[])?;
         work::inspect(&self.0, &header, connection, input, options).await
+    }
+
+    #[zbus(out_args("result"))]
+    async fn protect(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+        input: MessageArgument,
+        outputs: Vec<MessageArgument>,
+        options: RawOptions,
+    ) -> Result<Answer, WaferError> {
+        let options = Options::new(options, protect::OPTIONS)?;
+        protect::protect(&self.0, &header, connection, input, outputs, options).await
     }
 
     async fn cancel(

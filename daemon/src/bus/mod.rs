@@ -9,10 +9,14 @@ mod identity;
 mod mail;
 mod options;
 mod peer;
+mod permissions;
 mod private;
+mod protect;
 mod published;
 mod reading;
+mod recipients;
 mod service;
+mod settings;
 mod stream;
 mod token;
 mod trust;
@@ -31,8 +35,11 @@ use cms::Cms;
 use door::Door;
 pub(crate) use door::Service;
 use mail::Mail;
+use permissions::Permissions;
 use published::Published;
+use recipients::Recipients;
 use service::ServiceObject;
+use settings::SettingsObject;
 use trust::Trust;
 
 /// What is served.
@@ -69,11 +76,15 @@ pub(crate) async fn serve(service: &Arc<Service>) -> zbus::Result<Served> {
         server.at(ROOT_PATH, Cms(door.clone())).await?;
         server.at(ROOT_PATH, ServiceObject(door.clone())).await?;
         server.at(ROOT_PATH, Trust(door.clone())).await?;
+        server.at(ROOT_PATH, Recipients(door.clone())).await?;
+        server.at(ROOT_PATH, Permissions(door.clone())).await?;
+        server.at(ROOT_PATH, SettingsObject(door.clone())).await?;
         published.add(bus, &door).await;
         bus.request_name(BUS_NAME).await?;
     }
     let served = Served { bus, published };
     tokio::spawn(follow(service.clone(), served.published.clone()));
+    tokio::spawn(settings::follow(service.clone(), served.published.clone()));
     Ok(served)
 }
 
@@ -85,6 +96,9 @@ fn serve_root<'a>(builder: Builder<'a>, door: &Door) -> Builder<'a> {
         .serve_at(ROOT_PATH, Cms(door.clone()))
         .serve_at(ROOT_PATH, ServiceObject(door.clone()))
         .serve_at(ROOT_PATH, Trust(door.clone()))
+        .serve_at(ROOT_PATH, Recipients(door.clone()))
+        .serve_at(ROOT_PATH, Permissions(door.clone()))
+        .serve_at(ROOT_PATH, SettingsObject(door.clone()))
 }
 
 /// Keeps the objects as the keepers say.

@@ -34,10 +34,13 @@ pub(super) const ENCRYPT: [&str; 5] =
 /// Options of single calls.
 const OTHERS: &[&str] = &[
     "armor",
+    "bcc",
+    "bcc-mode",
     "certificate-identifier",
     "certificates",
     "content-cipher",
     "digest",
+    "encrypt",
     "form",
     "from",
     "identity",
@@ -46,7 +49,12 @@ const OTHERS: &[&str] = &[
     "output",
     "recipient-certificates",
     "recipients",
+    "refresh",
+    "replies-to-signed",
+    "sign",
     "signature-scheme",
+    "triple-wrap",
+    "when-missing",
 ];
 /// The longest text option, in bytes.
 const TEXT_MAX: usize = 4096;
@@ -90,7 +98,7 @@ impl Options {
     /// # Errors
     /// `InvalidArgument`, here and in all that follow.
     pub(super) fn common(&mut self) -> Result<Common, WaferError> {
-        let interactive = self.typed("interactive", "a boolean (b)", |value| bool::try_from(value).ok())?;
+        let interactive = self.flag("interactive")?;
         let deadline = self.typed("deadline-ms", "a number (u)", |value| u32::try_from(value).ok())?;
         Ok(Common {
             interactive: interactive.unwrap_or(true),
@@ -117,6 +125,11 @@ impl Options {
         }
     }
 
+    /// A yes or no.
+    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, WaferError> {
+        self.typed(name, "a boolean (b)", |value| bool::try_from(value).ok())
+    }
+
     /// The id of an identity.
     pub(super) fn identity(&mut self) -> Result<Option<String>, WaferError> {
         let path = self.typed("identity", "an object path (o)", |value| match value {
@@ -134,10 +147,9 @@ impl Options {
     }
 
     /// Addresses.
-    pub(super) fn recipients(&mut self) -> Result<Vec<String>, WaferError> {
-        let list =
-            self.typed("recipients", "a list of strings (as)", |value| Vec::<String>::try_from(value).ok())?;
-        bounded("recipients", list)
+    pub(super) fn addresses(&mut self, name: &str) -> Result<Vec<String>, WaferError> {
+        let list = self.typed(name, "a list of strings (as)", |value| Vec::<String>::try_from(value).ok())?;
+        bounded(name, list)
     }
 
     /// Certificates, DER.
@@ -154,18 +166,27 @@ impl Options {
 
     /// Clear or opaque.
     pub(super) fn form(&mut self) -> Result<Form, WaferError> {
-        let names = [("clear", Form::Clear), ("opaque", Form::Opaque)];
-        self.named("form", &names).map(|form| form.unwrap_or_default())
+        self.given_form().map(Option::unwrap_or_default)
+    }
+
+    /// Clear or opaque, if it was said.
+    pub(super) fn given_form(&mut self) -> Result<Option<Form>, WaferError> {
+        self.named("form", &[("clear", Form::Clear), ("opaque", Form::Opaque)])
     }
 
     /// The digest of a signature.
     pub(super) fn digest(&mut self) -> Result<DigestAlgorithm, WaferError> {
+        self.given_digest().map(|digest| digest.unwrap_or(DigestAlgorithm::Sha256))
+    }
+
+    /// The digest of a signature, if it was said.
+    pub(super) fn given_digest(&mut self) -> Result<Option<DigestAlgorithm>, WaferError> {
         let names = [
             ("sha256", DigestAlgorithm::Sha256),
             ("sha384", DigestAlgorithm::Sha384),
             ("sha512", DigestAlgorithm::Sha512),
         ];
-        self.named("digest", &names).map(|digest| digest.unwrap_or(DigestAlgorithm::Sha256))
+        self.named("digest", &names)
     }
 
     /// The scheme of an RSA signature, if chosen.
@@ -205,13 +226,18 @@ impl Options {
 
     /// The cipher of the content.
     pub(super) fn content_cipher(&mut self) -> Result<ContentCipher, WaferError> {
+        self.given_cipher().map(|cipher| cipher.unwrap_or(ContentCipher::Aes256Gcm))
+    }
+
+    /// The cipher of the content, if it was said.
+    pub(super) fn given_cipher(&mut self) -> Result<Option<ContentCipher>, WaferError> {
         let names = [
             ("aes256-gcm", ContentCipher::Aes256Gcm),
             ("aes128-gcm", ContentCipher::Aes128Gcm),
             ("aes256-cbc", ContentCipher::Aes256Cbc),
             ("aes128-cbc", ContentCipher::Aes128Cbc),
         ];
-        self.named("content-cipher", &names).map(|cipher| cipher.unwrap_or(ContentCipher::Aes256Gcm))
+        self.named("content-cipher", &names)
     }
 
     /// How a bare CMS object is written.
@@ -220,7 +246,12 @@ impl Options {
         self.named("armor", &names).map(|armor| armor.unwrap_or_default())
     }
 
-    fn named<T: Copy>(&mut self, name: &str, values: &[(&str, T)]) -> Result<Option<T>, WaferError> {
+    /// One of the words in `values`.
+    pub(super) fn named<T: Copy>(
+        &mut self,
+        name: &str,
+        values: &[(&str, T)],
+    ) -> Result<Option<T>, WaferError> {
         let Some(given) = self.text(name)? else { return Ok(None) };
         let all: Vec<&str> = values.iter().map(|(known, _)| *known).collect();
         match values.iter().find(|(known, _)| *known == given) {
@@ -308,7 +339,7 @@ mod tests {
         ]);
         let mut given = Options::new(given, OTHERS).unwrap();
         assert_eq!(given.identity().unwrap().unwrap(), "00ff");
-        assert_eq!(given.recipients().unwrap(), ["a@b.example"]);
+        assert_eq!(given.addresses("recipients").unwrap(), ["a@b.example"]);
         assert_eq!(given.certificates("certificates").unwrap(), [[1, 2]]);
         assert_eq!(given.signature_scheme().unwrap(), Some(SignatureScheme::RsaPss));
         assert_eq!(given.certificate_identifier().unwrap(), CertificateIdentifier::KeyIdentifier);

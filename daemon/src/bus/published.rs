@@ -56,6 +56,11 @@ impl Published {
         }
     }
 
+    /// Every connection that is open.
+    pub(super) async fn connections(&self) -> Vec<Connection> {
+        self.0.lock().await.iter().map(|shown| shown.connection.clone()).collect()
+    }
+
     /// Forgets closed connections.
     pub(super) async fn sweep(&self) {
         self.0.lock().await.retain(|shown| !shown.connection.is_closed());

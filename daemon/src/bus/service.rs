@@ -4,6 +4,9 @@ use wafer_client::WaferError;
 
 use super::answer::{Answer, Value};
 use super::door::Door;
+use crate::identity::choose::{Candidate, Purpose};
+use crate::request::identities;
+use crate::text;
 
 /// The interface on one connection.
 pub(super) struct ServiceObject(pub(super) Door);
@@ -15,9 +18,7 @@ type Line = (u64, String, String, String, String, String);
 impl ServiceObject {
     #[zbus(out_args("entries"))]
     async fn log(&self) -> Result<Vec<Line>, WaferError> {
-        if let Some(error) = &self.0.service.bad_settings {
-            return Err(error.into());
-        }
+        self.0.service.rooms.live.usable().map_err(|error| WaferError::from(&error))?;
         let entries = self.0.service.rooms.keepers.log().await.into_iter();
         let line = |entry: wafer_client::keeper::LogEntry| {
             (entry.time_ms, entry.token, entry.key, entry.event, entry.program, entry.outcome)
@@ -28,6 +29,21 @@ impl ServiceObject {
     async fn lock_all(&self) -> Result<(), WaferError> {
         self.0.service.rooms.keepers.lock_all().await;
         Ok(())
+    }
+
+    #[zbus(out_args("candidates"))]
+    async fn candidates(&self, address: String, purpose: &str) -> Result<Vec<Answer>, WaferError> {
+        let rooms = &self.0.service.rooms;
+        rooms.live.usable().map_err(|error| WaferError::from(&error))?;
+        let purpose = match purpose {
+            "sign" => Purpose::Sign,
+            "decrypt" => Purpose::Decrypt,
+            _ => return Err(text::invalid_argument("purpose", "it must be one of sign, decrypt")),
+        };
+        let addresses: Vec<String> =
+            Some(address).filter(|address| !address.is_empty()).into_iter().collect();
+        let all = identities::candidates(rooms, purpose, &addresses);
+        Ok(all.iter().enumerate().map(|(place, one)| candidate_answer(one, place == 0)).collect())
     }
 
     #[zbus(out_args("status"))]
@@ -42,9 +58,23 @@ impl ServiceObject {
             ("waiting", Value::count(waiting)),
             ("keepers", Value::Texts(service.rooms.keepers.running())),
         ]);
-        if let Some(error) = &service.bad_settings {
+        if let Some(error) = service.rooms.live.problem() {
             answer.insert("settings-error", Value::Text(error.to_string()));
         }
         answer
     }
+}
+
+fn candidate_answer(candidate: &Candidate, first: bool) -> Answer {
+    let identity = &candidate.identity;
+    let reasons = candidate.reasons.iter().map(|reason| reason.word().to_owned()).collect();
+    Answer::from([
+        ("identity", Value::identity(&identity.id)),
+        ("subject", Value::Text(identity.certificate.subject.clone())),
+        ("fingerprint", Value::Text(identity.fingerprint.clone())),
+        ("serves", Value::Flag(candidate.serves())),
+        ("chosen", Value::Flag(first && candidate.serves())),
+        ("reasons", Value::Texts(reasons)),
+        ("sentence", Value::Text(text::candidate(candidate, first))),
+    ])
 }

@@ -40,7 +40,8 @@ impl Token {
         let visit = self.door.enter(header, &mut options).await?;
         let work = async {
             let admission = visit.call.admit(operation)?;
-            let grant = policy::grant(&admission, &self.known.info.id, 1);
+            // The keeper's dialog names the program and asks for the old PIN: that is the person's consent.
+            let grant = policy::grant(&admission, policy::Allowed::to_log_in(), &self.known.info.id, 1);
             let token = self.door.service.rooms.keepers.open(grant, &visit.call).await?;
             token.change_pin(operation == Operation::UnblockPin).await
         };
@@ -63,7 +64,7 @@ impl Token {
             if self.now().ok_or_else(text::no_token)?.info.pin_state == PinState::NotNeeded {
                 return Ok(());
             }
-            let grant = policy::grant(&admission, &self.known.info.id, 1);
+            let grant = policy::grant(&admission, policy::Allowed::to_log_in(), &self.known.info.id, 1);
             self.door.service.rooms.keepers.open(grant, &visit.call).await?.unlock().await
         };
         visit.run(connection, None, work).await

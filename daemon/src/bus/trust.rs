@@ -2,14 +2,16 @@
 
 use serde_bytes::ByteBuf;
 use wafer_client::WaferError;
+use wafer_client::keeper::Question;
 use zbus::message::Header;
 
 use super::answer::{Answer, Value};
 use super::door::Door;
 use super::mail::RawOptions;
 use super::options::Options;
-use crate::request::trust;
+use crate::request::{consent, trust};
 use crate::text;
+use crate::trust::Certificate;
 use crate::trust::decisions::{Choice, Decision};
 
 /// The interface on one connection.
@@ -19,9 +21,7 @@ pub(super) struct Trust(pub(super) Door);
 impl Trust {
     #[zbus(out_args("decisions"))]
     async fn list(&self) -> Result<Vec<Answer>, WaferError> {
-        if let Some(error) = &self.0.service.bad_settings {
-            return Err(error.into());
-        }
+        self.0.service.rooms.live.usable().map_err(|error| WaferError::from(&error))?;
         let decisions = trust::list(&self.0.service.rooms)?;
         Ok(decisions.into_iter().map(|(decision, holds)| answer(decision, holds)).collect())
     }
@@ -37,6 +37,9 @@ impl Trust {
         let choice = [Choice::Trust, Choice::Distrust].into_iter().find(|known| known.word() == choice);
         let choice = choice.ok_or_else(|| text::invalid_argument("choice", text::TRUST_OR_DISTRUST))?;
         let visit = self.0.enter(&header, &mut Options::new(options, &[])?).await?;
+        let subject = Certificate::read(&certificate).map_or(String::new(), |known| known.subject);
+        let object = format!("{}: {subject}", choice.word());
+        consent::change(&self.0.service.rooms, &visit.call, Question::Trust, object).await?;
         let decided = trust::decide(&self.0.service.rooms, &visit.call, choice, &certificate)?;
         Ok(answer(decided, true))
     }
@@ -49,6 +52,8 @@ impl Trust {
         options: RawOptions,
     ) -> Result<Answer, WaferError> {
         let visit = self.0.enter(&header, &mut Options::new(options, &[])?).await?;
+        let object = format!("revoke {fingerprint}");
+        consent::change(&self.0.service.rooms, &visit.call, Question::Trust, object).await?;
         let revoked = trust::revoke(&self.0.service.rooms, &visit.call, &fingerprint)?;
         Ok(answer(revoked, false))
     }

@@ -62,7 +62,7 @@ pub(super) async fn encrypt(
     let order = encrypt::Order {
         container,
         cipher: options.content_cipher()?,
-        recipients: options.recipients()?,
+        recipients: options.addresses("recipients")?,
         certificates: options.certificates("recipient-certificates")?,
         style: Style {
             key_transport: options.key_transport()?,
@@ -193,7 +193,7 @@ pub(super) fn unix_seconds(time: SystemTime) -> i64 {
 
 impl Visit {
     /// Notes how many bytes will be read in `passes` over `input`, if that is known.
-    fn expect_passes(&self, input: &Input, passes: u64) {
+    pub(super) fn expect_passes(&self, input: &Input, passes: u64) {
         let total = input.supply.length().unwrap_or(0).saturating_mul(passes);
         self.call.total.store(total, std::sync::atomic::Ordering::Relaxed);
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::items::item_called;
+use super::ldap::LdapTable;
 use super::{Module, Revocation, Settings, first_repeated};
 use crate::trust::revocation::Mode;
 
@@ -33,7 +35,18 @@ pub(super) struct SettingsFile {
     mozilla_roots: Option<bool>,
     revocation: RevocationTable,
     recipients_folder: Option<Spanned<PathBuf>>,
+    data_folder: Option<Spanned<PathBuf>>,
+    ldap: Option<Vec<LdapTable>>,
+    locked: Option<Vec<Spanned<String>>>,
+    sign: Group,
+    encrypt: Group,
+    identities: Group,
+    recipients: Group,
+    consent: Group,
 }
+
+/// A table of settings that [`super::items::ITEMS`] lists.
+type Group = BTreeMap<Spanned<String>, Spanned<toml::Value>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -121,6 +134,26 @@ impl SettingsFile {
         set(&mut settings.mozilla_roots, self.mozilla_roots);
         self.revocation.apply(&mut settings.revocation)?;
         set(&mut settings.recipients_folder, self.recipients_folder.map(absolute).transpose()?);
+        set(&mut settings.data_folder, self.data_folder.map(absolute).transpose()?);
+        let ldap = self.ldap.map(|servers| servers.into_iter().map(LdapTable::check).collect());
+        set(&mut settings.ldap, ldap.transpose()?);
+        for (table, group) in [
+            ("sign", self.sign),
+            ("encrypt", self.encrypt),
+            ("identities", self.identities),
+            ("recipients", self.recipients),
+            ("consent", self.consent),
+        ] {
+            apply_group(table, group, settings)?;
+        }
+        for name in self.locked.unwrap_or_default() {
+            let at = name.span().start;
+            let item = item_called(name.as_ref()).ok_or_else(|| Fault {
+                at,
+                problem: format!("there is no setting \"{}\" to lock", name.as_ref()),
+            })?;
+            settings.locked.insert(item.name);
+        }
         Ok(())
     }
 }
@@ -139,6 +172,21 @@ impl RevocationTable {
         set(&mut settings.fetch_issuers, self.fetch_issuers);
         Ok(())
     }
+}
+
+fn apply_group(table: &str, group: Group, settings: &mut Settings) -> Result<(), Fault> {
+    for (key, value) in group {
+        let name = format!("{table}.{}", key.as_ref());
+        let item = item_called(&name).ok_or_else(|| Fault {
+            at: key.span().start,
+            problem: format!("unknown field `{}`: there is no setting \"{name}\"", key.as_ref()),
+        })?;
+        let read = item.kind.read(value.as_ref());
+        let read =
+            read.map_err(|problem| Fault { at: value.span().start, problem: format!("{name}: {problem}") })?;
+        settings.values.insert(item.name, read);
+    }
+    Ok(())
 }
 
 impl PinTable {
@@ -181,7 +229,10 @@ fn seconds(value: Option<Spanned<u32>>) -> Result<Option<Duration>, Fault> {
     at_least_one(value, Duration::from_secs)
 }
 
-fn at_least_one(value: Option<Spanned<u32>>, unit: fn(u64) -> Duration) -> Result<Option<Duration>, Fault> {
+pub(super) fn at_least_one(
+    value: Option<Spanned<u32>>,
+    unit: fn(u64) -> Duration,
+) -> Result<Option<Duration>, Fault> {
     match value {
         Some(value) if *value.as_ref() == 0 => {
             Err(Fault { at: value.span().start, problem: "this time must be at least 1".into() })
@@ -190,7 +241,7 @@ fn at_least_one(value: Option<Spanned<u32>>, unit: fn(u64) -> Duration) -> Resul
     }
 }
 
-fn absolute(path: Spanned<PathBuf>) -> Result<PathBuf, Fault> {
+pub(super) fn absolute(path: Spanned<PathBuf>) -> Result<PathBuf, Fault> {
     if path.as_ref().is_absolute() {
         return Ok(path.into_inner());
     }

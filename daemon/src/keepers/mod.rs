@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use wafer_client::keeper::{GrantRequest, KeyInfo, LogEntry, PinState, TokenInfo};
+use wafer_client::keeper::{Consent, ConsentRequest, GrantRequest, KeyInfo, LogEntry, PinState, TokenInfo};
 use wafer_client::{ErrorKind, WaferError};
 
 use crate::config::Settings;
@@ -47,11 +47,19 @@ pub struct Token {
     pub others: Vec<Vec<u8>>,
 }
 
+/// The source of keys in files (PKCS#12), as [`Token::source`] names it; every other is a card or a module.
+pub const FILES: &str = "files";
+
 impl Token {
     /// Whether this is the card `known`, seen through another source: they have a key's certificate in common.
     fn shows(&self, known: &Self) -> bool {
         let has = |key: &KeyInfo| known.info.keys.iter().any(|other| other.certificate == key.certificate);
         self.source != known.source && self.info.keys.iter().any(has)
+    }
+
+    /// Whether its keys are on hardware, not in a file of the person's.
+    pub fn is_hardware(&self) -> bool {
+        self.source != FILES
     }
 }
 
@@ -228,6 +236,29 @@ impl Keepers {
         tokio::select! {
             biased;
             opened = slot.open(request, call) => opened,
+            reason = call.cancel.ended() => Err(reason.error()),
+        }
+    }
+
+    /// Has the keeper that owns `key`, or any if none is concerned, ask the person.
+    ///
+    /// # Errors
+    /// `NoPrompter` without a keeper or a place to ask; those of starting a keeper; the call was ended.
+    pub async fn ask(
+        &self,
+        key: Option<&str>,
+        request: &ConsentRequest,
+        call: &Call,
+    ) -> Result<Consent, WaferError> {
+        let owns = |slot: &&Arc<Slot>| key.is_none_or(|key| slot.held().identity_of(key).is_some());
+        let slot = self.slots.iter().find(owns).ok_or_else(text::no_place_to_ask)?;
+        let asked = async {
+            let running = slot.running().await?;
+            running.call(running.keeper.consent(request)).await
+        };
+        tokio::select! {
+            biased;
+            answer = asked => answer,
             reason = call.cancel.ended() => Err(reason.error()),
         }
     }

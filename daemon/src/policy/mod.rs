@@ -1,8 +1,10 @@
-//! Who may do what. Pure: no I/O, no clock. For now every program of the same user may use every key
-//! (SECURITY.md says so); the shape is made for questions of consent.
+//! Who may do what. Pure: no I/O, no clock.
 //!
-//! The results are witnesses: an [`Admission`] comes only from [`admit`], a [`Grant`] only from
-//! [`grant`], and the keepers' room opens no key without one.
+//! The results are witnesses: an [`Admission`] comes only from [`admit`], an [`Allowed`] only from a
+//! [`consent::Decision`] or [`consent::Answer`] that says yes, a [`Grant`] only from [`grant`], and the keepers'
+//! room opens no key without one.
+
+pub mod consent;
 
 use wafer_client::keeper::Operation;
 
@@ -22,6 +24,17 @@ pub struct Denied;
 #[derive(Debug)]
 pub struct Admission {
     operation: Operation,
+}
+
+/// A yes for one request: from the person, or from the settings.
+#[derive(Debug)]
+pub struct Allowed(());
+
+impl Allowed {
+    /// Logging in needs no yes of its own: the PIN is one, and each use of a key is asked for by itself.
+    pub fn to_log_in() -> Self {
+        Self(())
+    }
 }
 
 /// One key, one operation, so many uses.
@@ -51,8 +64,16 @@ pub fn change_trust(subject: Subject, owner: u32) -> Result<(), Denied> {
 
 /// Turns an admission into a grant for `key`. An admission can grant several keys: a message may be
 /// encrypted to more than one of a person's certificates.
-pub fn grant(admission: &Admission, key: &str, uses: u32) -> Grant {
+pub fn grant(admission: &Admission, allowed: Allowed, key: &str, uses: u32) -> Grant {
+    let Allowed(()) = allowed;
     Grant { key: key.to_owned(), operation: admission.operation, uses }
+}
+
+impl Admission {
+    /// What was admitted.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
 }
 
 impl Grant {
@@ -86,7 +107,7 @@ mod tests {
     #[test]
     fn a_grant_names_what_was_admitted() {
         let admission = admit(Subject { uid: 7 }, 7, Operation::Decrypt).unwrap();
-        let grant = grant(&admission, "token/01", 3);
+        let grant = grant(&admission, Allowed(()), "token/01", 3);
         assert_eq!((grant.key(), grant.operation(), grant.uses()), ("token/01", Operation::Decrypt, 3));
     }
 }

@@ -12,6 +12,7 @@ use wafer_client::WaferError;
 use wafer_client::keeper::{Operation, PromptPlace, Requester};
 
 use super::cancel::{Cancel, Reason};
+use super::consent::Asker;
 use super::failure;
 use super::turns::Seat;
 use crate::policy::{self, Admission, Subject};
@@ -27,6 +28,8 @@ pub struct Call {
     pub requester: Requester,
     /// Who asks, for policy.
     pub subject: Subject,
+    /// Which program that is, for questions of consent.
+    pub asker: Asker,
     /// Whether a dialog may be shown.
     pub interactive: bool,
     /// Where a PIN dialog may be shown.

@@ -9,10 +9,10 @@ use wafer_smime::algorithm::Container;
 use wafer_smime::decrypt::{Opened, Recipient, Request, Sealed, open};
 use zeroize::Zeroizing;
 
-use super::{Call, Rooms, Sink, Supply, deliver};
+use super::{Call, Rooms, Sink, Supply, consent, deliver};
 use crate::identity::Identity;
 use crate::keepers::GrantedKey;
-use crate::policy::{self, Admission};
+use crate::policy::Admission;
 use crate::text;
 
 /// What is to be decrypted how.
@@ -98,7 +98,7 @@ pub(super) async fn with_keys<A: Attempt>(
         let identity = &group[0].identity;
         call.seat.give_back();
         let uses = u32::try_from(group.len()).unwrap_or(u32::MAX);
-        let key = match rooms.keepers.open(policy::grant(admission, &identity.key, uses), call).await {
+        let key = match open_key(rooms, call, admission, identity, uses).await {
             Ok(key) => key,
             Err(error) if another_may_serve(&error) => {
                 failed.get_or_insert(error);
@@ -129,6 +129,18 @@ async fn try_recipient<A: Attempt>(
     let request = recipients[index].request.as_ref();
     let secret = ask(key, request.ok_or_else(text::decryption_failed)?).await?;
     work.attempt(call, index, secret).await
+}
+
+/// Opens `identity`'s key, if the person lets the program.
+async fn open_key(
+    rooms: &Rooms,
+    call: &Arc<Call>,
+    admission: &Admission,
+    identity: &Identity,
+    uses: u32,
+) -> Result<GrantedKey, WaferError> {
+    let grant = consent::granted(rooms, call, admission, identity, uses).await?;
+    rooms.keepers.open(grant, call).await
 }
 
 /// A failure of one key, after which another key of the same message is worth trying. What a person said

@@ -8,7 +8,7 @@ use wafer_smime::algorithm::{Container, ContentCipher};
 use wafer_smime::encrypt::{Options, Style, encrypt as seal};
 
 use super::{Call, Rooms, Sink, Supply, deliver};
-use crate::directory::Directory;
+use crate::directory::Checked;
 use crate::text;
 
 /// To whom and how.
@@ -51,8 +51,7 @@ pub async fn encrypt(
     }
     let mut recipients = order.certificates;
     if !order.recipients.is_empty() {
-        let directory = rooms.directory.clone();
-        recipients.extend(call.engine(move || Ok(look_up(&directory, &order.recipients))).await??);
+        recipients.extend(look_up(rooms, &order.recipients).await?);
     }
     let mut seen = std::collections::HashSet::new();
     recipients.retain(|certificate| seen.insert(certificate.clone()));
@@ -67,17 +66,13 @@ pub async fn encrypt(
     Ok(Encrypted { cipher, recipients: count })
 }
 
-fn look_up(directory: &Directory, addresses: &[String]) -> Result<Vec<Vec<u8>>, WaferError> {
-    let mut found = Vec::new();
-    let (mut missing, mut sentences) = (Vec::new(), Vec::new());
-    for result in directory.lookup(addresses, SystemTime::now()) {
-        match result {
-            Ok(certificate) => found.push(certificate),
-            Err(lacks) => {
-                sentences.push(lacks.sentence());
-                missing.push(lacks.address);
-            }
-        }
+async fn look_up(rooms: &Rooms, addresses: &[String]) -> Result<Vec<Vec<u8>>, WaferError> {
+    let checked = rooms.directory.find(addresses, false, SystemTime::now()).await;
+    let all = || checked.iter().flat_map(Checked::each);
+    let missing: Vec<_> = all().filter(|one| one.found.is_err()).collect();
+    if missing.is_empty() {
+        return Ok(all().filter_map(|one| Some(one.found.as_ref().ok()?.certificate.clone())).collect());
     }
-    if missing.is_empty() { Ok(found) } else { Err(text::no_recipient_certificate(missing, &sentences)) }
+    let sentences: Vec<String> = missing.iter().map(|one| one.sentence()).collect();
+    Err(text::no_recipient_certificate(missing.iter().map(|one| one.address.clone()).collect(), &sentences))
 }

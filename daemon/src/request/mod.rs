@@ -3,11 +3,16 @@
 
 pub mod call;
 pub mod cancel;
+pub mod consent;
 pub mod decrypt;
 pub mod encrypt;
 pub mod failure;
+pub mod identities;
 pub mod inspect;
+pub mod protect;
 pub mod read;
+pub mod recipients;
+mod scratch;
 pub mod sign;
 pub mod trust;
 pub mod turns;
@@ -23,6 +28,7 @@ use wafer_smime::Source;
 use wafer_smime::algorithm::DigestAlgorithm;
 use wafer_smime::error::{Error, Result};
 
+use crate::config::Live;
 use crate::directory::Directory;
 use crate::keepers::Keepers;
 use crate::text;
@@ -40,6 +46,12 @@ pub struct Rooms {
     pub decisions: Option<Arc<Decisions>>,
     /// Recipients' certificates.
     pub directory: Directory,
+    /// The settings, which change while waferd runs.
+    pub live: Arc<Live>,
+    /// Which of the person's own certificates are trusted.
+    pub trusted: identities::Trusted,
+    /// What the person decided about programs.
+    pub consents: consent::Consents,
 }
 
 /// A message that comes in.

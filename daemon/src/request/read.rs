@@ -12,6 +12,7 @@ use wafer_smime::read::{Layer, Next, Reading, Report};
 use zeroize::Zeroizing;
 
 use super::decrypt::{Attempt, with_keys};
+use super::verify::harvest;
 use super::whole::{self, Whole};
 use super::{Call, Rooms, Sink, Supply, deliver};
 use crate::text;
@@ -65,10 +66,18 @@ pub async fn read(
         openers.push(identity.id.clone());
     }
     let (reading, mut supply) = work.0.take().ok_or_else(lost)?;
-    let validator = rooms.validator.clone();
+    let (validator, directory) = (rooms.validator.clone(), rooms.directory.clone());
     call.engine(move || {
         let report = reading.report().cloned().ok_or(Error::Changed)?;
-        let read = judged(report, openers, &order, &*validator, SystemTime::now());
+        let now = SystemTime::now();
+        let read = judged(report, openers, &order, &*validator, now);
+        for (layer, verdict) in read.report.layers.iter().zip(&read.verdicts) {
+            if let (Layer::Signed(layer), Some(verdict)) = (layer, verdict)
+                && let Ok(verified) = &layer.verified
+            {
+                harvest(&directory, verified, verdict, &*validator, now);
+            }
+        }
         deliver(&mut *sink, |out| reading.write(&mut *supply, out))?;
         supply.finish();
         Ok(read)

@@ -8,10 +8,10 @@ use wafer_client::{ErrorKind, WaferError};
 use wafer_smime::algorithm::{CertificateIdentifier, Container, DigestAlgorithm, SignatureScheme};
 use wafer_smime::sign::{Form, Include, Options, Request, Style, prepare, scheme_for, senders};
 
-use super::{Call, Rooms, Sink, Supply, deliver, failure};
+use super::{Call, Rooms, Sink, Supply, consent, deliver, failure, identities};
 use crate::identity::Identity;
+use crate::identity::choose::{Candidate, Purpose, Reason};
 use crate::keepers::Keepers;
-use crate::policy;
 use crate::text;
 
 /// What is to be signed how.
@@ -60,10 +60,10 @@ pub async fn sign(
     let admission = call.admit(Operation::Sign)?;
     let senders;
     (senders, supply) = senders_of(call, &order, supply).await?;
-    let identity = match choose(&rooms.keepers, &order, &senders) {
+    let identity = match choose(rooms, &order, &senders) {
         Err(error) if error.kind == ErrorKind::NoIdentity => {
             rooms.keepers.look_again(call).await?;
-            choose(&rooms.keepers, &order, &senders)?
+            choose(rooms, &order, &senders)?
         }
         chosen => chosen?,
     };
@@ -74,7 +74,7 @@ pub async fn sign(
         .await
         .map_err(|error| own_certificate(error, &identity))?;
     call.seat.give_back();
-    let grant = policy::grant(&admission, &identity.key, 1);
+    let grant = consent::granted(rooms, call, &admission, &identity, 1).await?;
     let key = rooms.keepers.open(grant, call).await?;
     let (asked, algorithm, bytes) = on_the_link(prepared.request())?;
     let signature = key.sign(asked, algorithm, bytes).await?;
@@ -102,40 +102,38 @@ async fn senders_of(
     }
 }
 
-/// The identity that `order` names, else one of `senders`, else the only one that signs. A card that
-/// would have to be inserted is chosen only where none that is there will do.
-fn choose(keepers: &Keepers, order: &Order, senders: &[String]) -> Result<Arc<Identity>, WaferError> {
-    let identities = keepers.known_identities();
+/// The identity that `order` names, else the best one of `senders`, else the only one that signs.
+fn choose(rooms: &Rooms, order: &Order, senders: &[String]) -> Result<Arc<Identity>, WaferError> {
     if let Some(id) = &order.identity {
-        return identities.iter().find(|known| known.id == *id).cloned().ok_or_else(text::identity_unknown);
-    }
-    let now = SystemTime::now();
-    let fits = |known: &&Arc<Identity>| {
-        let certificate = &known.certificate;
-        certificate.usage.sign
-            && (senders.is_empty() || senders.iter().any(|sender| certificate.has_address(sender)))
-    };
-    let mut fitting: Vec<_> = identities.iter().filter(fits).cloned().collect();
-    if fitting.iter().any(|known| known.certificate.is_valid_at(now)) {
-        fitting.retain(|known| known.certificate.is_valid_at(now));
-    }
-    if fitting.iter().any(|known| keepers.is_present(&known.token)) {
-        fitting.retain(|known| keepers.is_present(&known.token));
-    }
-    if !senders.is_empty() {
-        // Of several with the same address, the newest: the others are about to run out.
-        fitting.sort_by_key(|known| std::cmp::Reverse(known.certificate.not_before));
-        fitting.truncate(1);
-    }
-    match (fitting.as_slice(), senders) {
-        ([one], _) => Ok(one.clone()),
-        ([], [_, ..]) => Err(text::no_identity_for(&senders.join(", "))),
-        ([], []) => Err(text::no_signing_identity()),
-        (several, _) => {
-            let subjects: Vec<_> = several.iter().map(|known| known.certificate.subject.clone()).collect();
-            Err(text::which_identity(&subjects))
+        if !rooms.live.get().flag("identities.user-may-choose") {
+            return Err(text::invalid_argument("identity", text::CHOSEN_AUTOMATICALLY));
         }
+        let known = rooms.keepers.known_identities();
+        let named = known.iter().find(|known| known.id == *id).ok_or_else(text::identity_unknown)?;
+        let wish = identities::candidates(rooms, Purpose::Sign, &[]);
+        let barred =
+            wish.iter().any(|one| one.identity.id == *id && one.reasons.contains(&Reason::NotHardware));
+        return if barred {
+            Err(text::invalid_argument("identity", text::CARDS_ONLY))
+        } else {
+            Ok(named.clone())
+        };
     }
+    let mut serving = identities::candidates(rooms, Purpose::Sign, senders);
+    serving.retain(Candidate::serves);
+    let Some(best) = serving.first() else {
+        return Err(match senders {
+            [] => text::no_signing_identity(),
+            senders => text::no_identity_for(&senders.join(", ")),
+        });
+    };
+    // Without a sender, of several that are alike none is better for being newer.
+    let alike: Vec<&Candidate> = serving.iter().filter(|one| one.is_like(best)).collect();
+    if senders.is_empty() && alike.len() > 1 {
+        let subjects: Vec<_> = alike.iter().map(|one| one.identity.certificate.subject.clone()).collect();
+        return Err(text::which_identity(&subjects));
+    }
+    Ok(best.identity.clone())
 }
 
 fn options(rooms: &Rooms, identity: &Identity, order: &Order) -> Result<Options, WaferError> {

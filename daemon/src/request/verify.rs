@@ -12,8 +12,9 @@ use wafer_smime::inspect::{Layer, inspect};
 use wafer_smime::verify::{Content, Verified as Checked, verify as check};
 
 use super::{Call, Rooms, Sink, Supply, deliver};
+use crate::directory::{Directory, MailSigner};
 use crate::text;
-use crate::trust::{Verdict, judge};
+use crate::trust::{PathValidator, Trust, Verdict, judge};
 
 /// What is to be verified.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ pub async fn verify(
         }
         signature = back;
     }
-    let validator = rooms.validator.clone();
+    let (validator, directory) = (rooms.validator.clone(), rooms.directory.clone());
     call.engine(move || {
         let mut checked = read(&order, signature, content, sink)?;
         if let Some(from) = order.from {
@@ -67,10 +68,33 @@ pub async fn verify(
         }
         let senders = (order.container == Container::Mail).then(|| checked.from.clone());
         checked.certificates.extend(order.certificates);
-        let verdict = judge(&checked, senders.as_deref(), &*validator, SystemTime::now());
+        let now = SystemTime::now();
+        let verdict = judge(&checked, senders.as_deref(), &*validator, now);
+        if senders.is_some() {
+            harvest(&directory, &checked, &verdict, &*validator, now);
+        }
         Ok(Verified { checked, verdict })
     })
     .await
+}
+
+/// Keeps the certificates of signers who were found to be who the mail says.
+pub(super) fn harvest(
+    directory: &Directory,
+    checked: &Checked,
+    verdict: &Verdict,
+    validator: &dyn PathValidator,
+    now: SystemTime,
+) {
+    let trusts = |der: &[u8]| validator.validate(der, &checked.certificates, now) == Trust::Trusted;
+    for (signer, verdict) in checked.signers.iter().zip(&verdict.signers) {
+        let good = verdict.outcome == "good" && verdict.trusted && verdict.address_matches;
+        if let Some(certificate) = signer.certificate.as_deref().filter(|_| good) {
+            let capabilities = signer.capabilities.as_ref();
+            let others = &checked.certificates;
+            directory.harvest(&MailSigner { certificate, capabilities, others, trusts: &trusts }, now);
+        }
+    }
 }
 
 fn read(

@@ -107,6 +107,26 @@ dialog-insert-others =
     }
     Please insert this card.
 
+# A program wants something that is the person's to allow. The program's name may be another's, as SECURITY.md says.
+dialog-consent =
+    { who } { $purpose ->
+        [sign] wants to sign with your key “{ $object }” on { $token }.
+        [decrypt] wants to decrypt with your key “{ $object }” on { $token }.
+        [recipient] wants to change whose certificate mail is encrypted to: { $object }
+        [trust] wants to change whom you trust: { $object }
+       *[setting] wants to change a setting so that it protects less: { $object }
+    }
+    Do you allow this?
+dialog-consent-time =
+    { who }
+    For how long do you allow this?
+answer-allow = Allow
+answer-never = Never
+answer-not-now = Not now
+answer-always = Always
+answer-session = Until logout
+answer-once = Only once
+
 complaint-incorrect = That PIN was wrong. Please try again.
 complaint-puk = That PUK was wrong. Please try again.
 complaint-refused = The card did not take this new PIN. Please choose another.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use serde_bytes::{ByteBuf, Bytes};
 use wafer_client::keeper::{
-    Digest, GrantId, GrantRequest, KeyInfo, KeyTransport, LogEntry, Operation, SignScheme, TokenInfo,
+    Consent, ConsentRequest, Digest, GrantId, GrantRequest, KeyInfo, KeyTransport, LogEntry, Operation,
+    SignScheme, TokenInfo,
 };
 use wafer_client::{ErrorKind, WaferError};
 use zbus::OwnedFd;
@@ -18,6 +19,7 @@ use zbus::object_server::SignalEmitter;
 use crate::card::{Authentication, Card, CardError};
 use crate::failure::Failure;
 use crate::pin::change::PinChange;
+use crate::pin::consent::consent;
 use crate::pin::each_use::EachUse;
 use crate::pin::insert::insert;
 use crate::pin::unlock::{Asking, unlock};
@@ -275,6 +277,10 @@ impl Keeper {
 
     async fn screen(&self, locked: bool) {
         self.asking.screen_locked.send_replace(locked);
+    }
+
+    async fn consent(&self, request: ConsentRequest) -> Result<Consent, WaferError> {
+        consent(&self.asking, &request).await.map_err(|failure| self.refuse(failure))
     }
 
     async fn log(&self) -> Vec<LogEntry> {

@@ -1,6 +1,8 @@
 //! What the dialogs say.
 
-use wafer_client::keeper::{Certainty, GrantRequest, KeyInfo, Operation, Requester, TriesLeft};
+use wafer_client::keeper::{
+    Certainty, ConsentRequest, GrantRequest, KeyInfo, Operation, Question as Consented, Requester, TriesLeft,
+};
 
 use super::ask::Question;
 use crate::card::{Alphabet, Identity, PinFormat};
@@ -110,6 +112,37 @@ fn certainty(requester: &Requester) -> &'static str {
         Certainty::Sandbox => "sandbox",
         Certainty::Unknown => "unknown",
     }
+}
+
+/// Whether a program may do something.
+pub fn consent(request: &ConsentRequest) -> String {
+    ask(Text::DialogConsent, request)
+}
+
+/// For how long.
+pub fn consent_time(request: &ConsentRequest) -> String {
+    ask(Text::DialogConsentTime, request)
+}
+
+fn ask(text: Text, request: &ConsentRequest) -> String {
+    let purpose = match request.question {
+        Consented::Sign => "sign",
+        Consented::Decrypt => "decrypt",
+        Consented::Recipient => "recipient",
+        Consented::Setting => "setting",
+        Consented::Trust => "trust",
+    };
+    let requester = &request.requester;
+    let pid = requester.pid.to_string();
+    let parts = [
+        ("certainty", certainty(requester)),
+        ("program", requester.program.as_str()),
+        ("pid", &pid),
+        ("purpose", purpose),
+        ("object", &request.object),
+        ("token", &request.token),
+    ];
+    say(text, &parts)
 }
 
 /// The operation's name in the catalogue.

@@ -3,6 +3,7 @@
 mod ask;
 pub mod cache;
 pub mod change;
+pub mod consent;
 pub mod dialog;
 pub mod each_use;
 pub mod insert;

@@ -72,6 +72,23 @@ impl Assuan {
         self.answer().await
     }
 
+    /// Asks a question with three buttons; `None` is the third, which is also what closing the dialog means.
+    pub async fn choose(&mut self) -> Result<Option<bool>, PromptError> {
+        self.stream.write_all(b"CONFIRM\n").await?;
+        loop {
+            match self.line().await? {
+                Line::Ok => return Ok(Some(true)),
+                // GPG_ERR_NOT_CONFIRMED: the button that SETNOTOK named.
+                Line::Error(code) if code & 0xffff == 114 => return Ok(Some(false)),
+                Line::Error(code) => match from_code(code) {
+                    PromptError::Cancelled => return Ok(None),
+                    error => return Err(error),
+                },
+                Line::Data(_) | Line::Other => {}
+            }
+        }
+    }
+
     async fn answer(&mut self) -> Result<Option<Secret>, PromptError> {
         let mut data: Option<Secret> = None;
         loop {

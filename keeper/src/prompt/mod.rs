@@ -150,6 +150,17 @@ impl Dialog<'_> {
         self.limited("CONFIRM").await.map(drop)
     }
 
+    /// Asks a question with three answers: the first, the second (`Some(false)`), or the third (`None`), which
+    /// is also what closing the dialog means.
+    pub async fn choose(&mut self, question: &str, answers: [&str; 3]) -> Result<Option<bool>, PromptError> {
+        self.assuan.command("SETDESC", question).await?;
+        for (command, answer) in ["SETOK", "SETNOTOK", "SETCANCEL"].into_iter().zip(answers) {
+            self.assuan.command(command, answer).await?;
+        }
+        let timeout = self.timeout;
+        tokio::time::timeout(timeout, self.assuan.choose()).await.map_err(|_| PromptError::TimedOut)?
+    }
+
     /// Puts the usual button back after [`Self::confirm`].
     pub async fn restore_ok(&mut self) -> Result<(), PromptError> {
         self.assuan.command("SETOK", &say(Text::ButtonOk, &[])).await

@@ -76,6 +76,19 @@ pub async fn find(request: &GrantRequest) -> Option<Screen> {
     (tty || has_display(&screen.environment)).then_some(screen)
 }
 
+/// The terminal of `place`, if it is one of the person's.
+pub fn terminal(place: &PromptPlace) -> Option<Screen> {
+    if !usable_terminal(&place.tty) {
+        return None;
+    }
+    let term = if plain(&place.term) { place.term.clone() } else { "dumb".to_owned() };
+    let mut environment = own_environment();
+    environment.retain(|(name, _)| name != "DISPLAY" && name != "WAYLAND_DISPLAY");
+    set(&mut environment, "TERM", &term);
+    let lang = if plain(&place.lang) { place.lang.clone() } else { String::new() };
+    Some(Screen { environment, tty: place.tty.clone(), term, lang })
+}
+
 /// The person's own session, whoever asks and from wherever; `None` if it has no display.
 pub async fn session() -> Option<Screen> {
     let mut environment = own_environment();

@@ -53,6 +53,14 @@ texts! {
     DialogNewPin = "dialog-new-pin",
     DialogInsert = "dialog-insert",
     DialogInsertOthers = "dialog-insert-others",
+    DialogConsent = "dialog-consent",
+    DialogConsentTime = "dialog-consent-time",
+    AnswerAllow = "answer-allow",
+    AnswerNever = "answer-never",
+    AnswerNotNow = "answer-not-now",
+    AnswerAlways = "answer-always",
+    AnswerSession = "answer-session",
+    AnswerOnce = "answer-once",
     ComplaintIncorrect = "complaint-incorrect",
     ComplaintPuk = "complaint-puk",
     ComplaintRefused = "complaint-refused",
@@ -151,6 +159,7 @@ mod tests {
         ("shortest", "111"),
         ("longest", "222"),
         ("alphabet", "333"),
+        ("object", "444"),
     ];
 
     #[test]

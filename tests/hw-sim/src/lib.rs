@@ -17,6 +17,7 @@
 //! | [`Waferd`] | the daemon's process |
 //! | [`Caller`] | a mail program on the bus |
 //! | [`Logind`] | a private system bus with a logind that a test can have lock the screen or sleep |
+//! | [`slapd`] | an LDAP server with people in it |
 //! | [`World`] | all of it together |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -33,6 +34,7 @@ pub mod pki;
 pub mod process;
 pub mod programs;
 mod screen;
+pub mod slapd;
 pub mod softhsm;
 pub mod waferd;
 pub mod wait;

@@ -49,6 +49,15 @@ pub fn decrypt(encrypted: &[u8], inform: &str, identity: Identity) -> Vec<u8> {
     folder.read("out")
 }
 
+/// The same of mail, which may fail: then what openssl says.
+pub fn try_decrypt(encrypted: &[u8], identity: Identity) -> Result<Vec<u8>, String> {
+    let folder = Folder::with("in", encrypted);
+    let mut command = folder.cms(&["-decrypt", "-binary", "-inform", "SMIME", "-in", "in", "-out", "out"]);
+    command.arg("-recip").arg(identity.certificate()).arg("-inkey").arg(identity.private_key());
+    let output = command.output().unwrap();
+    if output.status.success() { Ok(folder.read("out")) } else { Err(complaint(&output)) }
+}
+
 /// `openssl cms -encrypt` to `recipients`. `more` are further arguments (`-aes-256-gcm`, `-stream`).
 pub fn encrypt(message: &[u8], outform: &str, recipients: &[impl Somebody], more: &[&str]) -> Vec<u8> {
     let folder = Folder::with("in", message);

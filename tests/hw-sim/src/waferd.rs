@@ -27,6 +27,7 @@ pub(crate) const PCSCD_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
 pub struct Settings {
     top: String,
     pin: String,
+    consent: String,
     modules: String,
 }
 
@@ -39,7 +40,9 @@ impl Default for Settings {
 impl Settings {
     /// With the test PKI's folders, pinentry-curses, and no module.
     pub fn new() -> Self {
-        let mut settings = Self { top: String::new(), pin: String::new(), modules: String::new() };
+        // Stories about keys are not about consent: those that are ask for it.
+        let consent = "programs = \"allow\"\nchanges = \"allow\"\n".to_owned();
+        let mut settings = Self { top: String::new(), pin: String::new(), consent, modules: String::new() };
         settings.set("trust-folder", &pki::trust_folder().display().to_string());
         settings.set("recipients-folder", &pki::recipients_folder().display().to_string());
         settings.set("pinentry", "/usr/bin/pinentry-curses");
@@ -73,6 +76,16 @@ impl Settings {
     /// Lets a click stand for a cached PIN, where a key wants it at every use: the keeper then keeps the PIN.
     pub fn keep_pins(&mut self) {
         writeln!(self.pin, "each-use = \"confirm\"").unwrap();
+    }
+
+    /// Has the person asked about programs, at the program's terminal.
+    pub fn ask_for_consent(&mut self) {
+        self.consent = "terminal = true\n".to_owned();
+    }
+
+    /// Adds tables as text.
+    pub fn add_text(&mut self, tables: &str) {
+        self.modules.push_str(tables);
     }
 
     /// Adds SoftHSM itself, with the token of `hsm`.
@@ -110,7 +123,7 @@ impl Settings {
 
     /// The file's text.
     pub fn text(&self) -> String {
-        format!("{}[pin]\n{}{}", self.top, self.pin, self.modules)
+        format!("{}[pin]\n{}[consent]\n{}{}", self.top, self.pin, self.consent, self.modules)
     }
 }
 

@@ -74,7 +74,7 @@ fn written() -> BTreeMap<String, Lines> {
         assert_eq!(file.file_stem().unwrap().to_str().unwrap(), name, "the file has its interface's name");
         all.extend(described);
     }
-    assert_eq!(all.len(), 6);
+    assert_eq!(all.len(), 9);
     all
 }
 

@@ -9,7 +9,7 @@ mod descriptor;
 mod file;
 mod inline;
 mod live;
-mod spool;
+mod spooled;
 
 #[cfg(test)]
 mod tests;
@@ -24,10 +24,10 @@ use zeroize::Zeroizing;
 use crate::request::{Call, Sink, Supply};
 use crate::text;
 
+pub(super) use crate::spool::Contents;
 pub(super) use argument::MessageArgument;
 use descriptor::{Identity, Opened};
 pub(super) use live::reader_closed;
-pub(super) use spool::Contents;
 
 /// An output, and what the call's handler needs of it.
 pub(super) struct Output {
@@ -37,6 +37,8 @@ pub(super) struct Output {
     pub(super) inline: InlineAnswer,
     /// A descriptor that tells when the reading end is closed, for pipes and sockets.
     pub(super) watch: Option<OwnedFd>,
+    /// Which file it is; none if it is inline.
+    pub(super) identity: Option<Identity>,
 }
 
 /// Where an inline result appears; stays empty for descriptors.
@@ -83,7 +85,7 @@ pub(super) fn input(
             let (opened, identity) = descriptor::for_reading(fd).map_err(refuse)?;
             let supply: Box<dyn Supply> = match opened {
                 Opened::File(file) => Box::new(file::FileSupply::new(file, call.clone())),
-                Opened::Live(stream) => Box::new(spool::SpooledSupply::new(stream, contents, call.clone())),
+                Opened::Live(stream) => Box::new(spooled::SpooledSupply::new(stream, contents, call.clone())),
             };
             Ok(Input { supply, identity: Some(identity) })
         }
@@ -107,7 +109,7 @@ pub(super) fn output(
         MessageArgument::Bytes(bytes) if !bytes.is_empty() => Err(refuse(text::OUTPUT_NOT_EMPTY)),
         MessageArgument::Bytes(_) => {
             let sink = Box::new(inline::InlineSink::new(inline.clone()));
-            Ok(Output { sink, inline, watch: None })
+            Ok(Output { sink, inline, watch: None, identity: None })
         }
         MessageArgument::Descriptor(fd) => {
             let (opened, identity) = descriptor::for_writing(fd).map_err(|problem| match problem {
@@ -117,15 +119,14 @@ pub(super) fn output(
             if inputs.iter().flatten().any(|input| input.same_file(&identity)) {
                 return Err(refuse(text::SAME_FILE));
             }
-            Ok(match opened {
-                Opened::File(file) => {
-                    Output { sink: Box::new(file::FileSink::new(file, call.clone())), inline, watch: None }
-                }
+            let (sink, watch): (Box<dyn Sink>, _) = match opened {
+                Opened::File(file) => (Box::new(file::FileSink::new(file, call.clone())), None),
                 Opened::Live(stream) => {
                     let watch = stream.watch();
-                    Output { sink: Box::new(live::LiveSink::new(stream, call.clone())), inline, watch }
+                    (Box::new(live::LiveSink::new(stream, call.clone())), watch)
                 }
-            })
+            };
+            Ok(Output { sink, inline, watch, identity: Some(identity) })
         }
         MessageArgument::Other => Err(refuse(text::NOT_A_STREAM)),
     }

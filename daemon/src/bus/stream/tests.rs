@@ -13,7 +13,9 @@ use wafer_client::keeper::{Certainty, PromptPlace, Requester};
 
 use super::*;
 use crate::policy::Subject;
+use crate::policy::consent::Program;
 use crate::request::cancel::{Cancel, Reason};
+use crate::request::consent::Asker;
 use crate::request::turns::Turns;
 
 fn call_with(stream_timeout: Duration) -> Arc<Call> {
@@ -25,6 +27,7 @@ fn call_with(stream_timeout: Duration) -> Arc<Call> {
             certainty: Certainty::Unknown,
         },
         subject: Subject { uid: 0 },
+        asker: Asker::new(|| Program { name: String::new(), lasting: false }),
         interactive: true,
         place: PromptPlace::default(),
         deadline: None,

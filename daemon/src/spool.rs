@@ -1,18 +1,14 @@
-//! Reading a stream more than once that can be read only once: what came is kept, in memory while it is
-//! little, then in a file without a name, encrypted if it is plaintext.
+//! What came of a stream that can be read only once, kept to be read again: in memory while it is little, then
+//! in a file without a name, encrypted if it is plaintext.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use wafer_smime::Source;
 use zeroize::Zeroizing;
 
-use super::live::LiveStream;
-use crate::request::{Call, Supply};
 use crate::sys::LockedKey;
 
 /// Bytes of content in one chunk of the spool.
@@ -24,7 +20,7 @@ const MEMORY_CHUNKS: usize = 4;
 
 /// What an operation's input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::bus) enum Contents {
+pub(crate) enum Contents {
     /// Ciphertext may lie on the disk as it came.
     Ciphertext,
     /// Plaintext is encrypted there, under a key that never leaves locked memory.
@@ -33,81 +29,22 @@ pub(in crate::bus) enum Contents {
     OnePass,
 }
 
-/// A live stream as input.
-pub(super) struct SpooledSupply {
-    stream: LiveStream,
-    contents: Contents,
-    spool: Spool,
-    ended: bool,
-    call: Arc<Call>,
-}
-
-impl SpooledSupply {
-    pub(super) fn new(stream: LiveStream, contents: Contents, call: Arc<Call>) -> Self {
-        Self { stream, contents, spool: Spool::default(), ended: false, call }
-    }
-
-    /// Reads on from the stream, and keeps what came.
-    fn read_on(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.ended {
-            return Ok(0);
-        }
-        let read = self.stream.read(buffer, &self.call)?;
-        self.ended = read == 0;
-        self.spool.append(&buffer[..read], self.contents)?;
-        Ok(read)
-    }
-}
-
-impl Source for SpooledSupply {
-    fn open(&mut self) -> io::Result<Box<dyn Read + '_>> {
-        if self.spool.forgotten {
-            return Err(io::Error::other("the stream cannot be read a second time"));
-        }
-        Ok(Box::new(SpooledReader { supply: self, position: 0 }))
-    }
-
-    fn length(&self) -> Option<u64> {
-        self.ended.then_some(self.spool.length)
-    }
-}
-
-impl Supply for SpooledSupply {}
-
-struct SpooledReader<'a> {
-    supply: &'a mut SpooledSupply,
-    position: u64,
-}
-
-impl Read for SpooledReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.supply.call.cancel.check()?;
-        let read = if buffer.is_empty() {
-            0
-        } else if self.position < self.supply.spool.length {
-            self.supply.spool.read_at(self.position, buffer)?
-        } else {
-            self.supply.read_on(buffer)?
-        };
-        self.position += read as u64;
-        self.supply.call.progressed(read);
-        Ok(read)
-    }
-}
-
 /// What came so far: whole chunks in memory or in the file, and the last, partial one in memory.
 #[derive(Default)]
-struct Spool {
-    length: u64,
+pub(crate) struct Spool {
+    /// Bytes that came.
+    pub(crate) length: u64,
     chunks: Vec<Zeroizing<Vec<u8>>>,
     last: Zeroizing<Vec<u8>>,
     file: Option<SpoolFile>,
     cached: Option<(u64, Zeroizing<Vec<u8>>)>,
-    forgotten: bool,
+    /// Too much came to be kept in one pass: it cannot be read again.
+    pub(crate) forgotten: bool,
 }
 
 impl Spool {
-    fn append(&mut self, mut bytes: &[u8], contents: Contents) -> io::Result<()> {
+    /// Keeps `bytes` after those that came before.
+    pub(crate) fn append(&mut self, mut bytes: &[u8], contents: Contents) -> io::Result<()> {
         self.length += bytes.len() as u64;
         while !bytes.is_empty() && !self.forgotten {
             if self.last.capacity() < CHUNK {
@@ -146,7 +83,7 @@ impl Spool {
     }
 
     /// Bytes from `position`, which is before the end; at least one.
-    fn read_at(&mut self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read_at(&mut self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
         if self.forgotten {
             return Err(io::Error::other("the stream cannot be read a second time"));
         }

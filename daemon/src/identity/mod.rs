@@ -1,5 +1,7 @@
 //! An identity: a certificate of the person's, where its key is, and what it is for.
 
+pub mod choose;
+
 use aws_lc_rs::digest;
 use wafer_client::keeper::{KeyInfo, KeyKind};
 

@@ -1,0 +1,155 @@
+//! Who can be encrypted to: checked, imported, harvested from mail, looked up in a real LDAP directory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use hw_sim::caller::{Reply, answer_inline, flag, inline, refused, text};
+use hw_sim::openssl;
+use hw_sim::pki::{ALICE, CAROL, DAVE, ERIN, Identity};
+use hw_sim::slapd::Slapd;
+use hw_sim::waferd::Settings;
+use hw_sim::{Caller, Options, World, mail, options};
+use wafer_client::ErrorKind;
+use wafer_client::names::ROOT_PATH;
+use zbus::Variant;
+
+const RECIPIENTS: &str = "org.waferd.Wafer1.Recipients";
+
+async fn check(caller: &Caller, addresses: &[&str], options: Options) -> Vec<Reply> {
+    let reply = caller.call(ROOT_PATH, RECIPIENTS, "Check", &(addresses, options)).await.unwrap();
+    reply.body().deserialize().unwrap()
+}
+
+async fn import(caller: &Caller, bytes: &[u8]) -> Vec<Reply> {
+    let reply = caller.call(ROOT_PATH, RECIPIENTS, "Import", &(inline(bytes), Options::new())).await.unwrap();
+    reply.body().deserialize().unwrap()
+}
+
+/// An empty folder of recipients: what is known comes from elsewhere.
+fn nobody(settings: &mut Settings) {
+    settings.set("recipients-folder", "/nonexistent");
+}
+
+async fn encrypts(world: &World, to: Identity) -> Vec<u8> {
+    let options = options([("recipients", vec![to.address()].into())]);
+    let message = mail::message(ALICE, "a secret");
+    let sealed =
+        world.caller.run("org.waferd.Wafer1.Mail", "Encrypt", inline(&message), answer_inline(), options);
+    hw_sim::caller::output(&sealed.await.unwrap())
+}
+
+#[tokio::test]
+async fn a_check_says_who_can_be_encrypted_to_and_why_not() {
+    let world = World::new().await;
+    let checked = check(&world.caller, &["carol@example.test", "nobody@example.test"], Options::new()).await;
+    assert_eq!(checked.len(), 2);
+    assert!(flag(&checked[0], "encryptable"));
+    assert_eq!(text(&checked[0], "source"), "folder");
+    assert_eq!(text(&checked[0], "content-cipher"), "aes256-gcm");
+    assert_eq!(text(&checked[0], "sentence"), "");
+    assert!(!flag(&checked[1], "encryptable"));
+    assert_eq!(text(&checked[1], "status"), "no-certificate");
+    assert!(text(&checked[1], "sentence").contains("<nobody@example.test>"));
+}
+
+#[tokio::test]
+async fn an_import_is_used_listed_and_removed_and_survives_a_restart() {
+    let mut world = World::with(nobody).await;
+    let bytes = std::fs::read(CAROL.certificate()).unwrap();
+    let imported = import(&world.caller, &bytes).await;
+    assert_eq!(text(&imported[0], "outcome"), "added");
+    let sealed = encrypts(&world, CAROL).await;
+    assert!(openssl::decrypt(&sealed, "SMIME", CAROL).ends_with(b"a secret\r\n"));
+    let listed = world.run_wafer(&["recipients", "list"]);
+    assert!(String::from_utf8(listed.stdout).unwrap().contains("<carol@example.test>"));
+
+    let settings = std::fs::read_to_string(world.folder().join("waferd.toml")).unwrap();
+    let data = world.folder().join("data/waferd/recipients.jsonl");
+    let kept = std::fs::read(&data).unwrap();
+    world.waferd.stop();
+    world.waferd = hw_sim::Waferd::start(world.bus.address(), &settings).await;
+    let data = world.folder().join("data/waferd/recipients.jsonl");
+    std::fs::create_dir_all(data.parent().unwrap()).unwrap();
+    std::fs::write(data, kept).unwrap();
+    let checked = check(&world.caller, &["carol@example.test"], Options::new()).await;
+    assert_eq!(text(&checked[0], "source"), "imported");
+    let fingerprint = text(&checked[0], "fingerprint");
+    let removed = world.run_wafer(&["recipients", "remove", &fingerprint]);
+    assert!(removed.status.success(), "{removed:?}");
+    let again = world.run_wafer(&["recipients", "check", "carol@example.test"]);
+    assert_eq!(again.status.code(), Some(9), "{again:?}");
+    let nothing =
+        world.caller.call(ROOT_PATH, RECIPIENTS, "Import", &(inline(b"hello"), Options::new())).await;
+    refused(nothing, ErrorKind::InvalidMessage);
+}
+
+#[tokio::test]
+async fn a_valid_mail_makes_its_sender_a_recipient() {
+    let world = World::with(nobody).await;
+    let message = mail::message(CAROL, "hello");
+    let signed = openssl::sign(&message, "SMIME", CAROL, &[]);
+    let tampered = String::from_utf8(signed.clone()).unwrap().replace("hello", "hallo").into_bytes();
+    for (mail, status) in [(&tampered, "no-certificate"), (&signed, "encryptable")] {
+        // OpenSSL puts the headers inside: the mail program says who the mail is from.
+        let from = options([("from", CAROL.address().into())]);
+        world.caller.verify(mail, from).await.unwrap();
+        let checked = check(&world.caller, &["carol@example.test"], Options::new()).await;
+        assert_eq!(text(&checked[0], "status"), status);
+    }
+    let checked = check(&world.caller, &["carol@example.test"], Options::new()).await;
+    assert_eq!(text(&checked[0], "source"), "harvested");
+    // OpenSSL announces AES in CBC only, and so that is what is used.
+    assert_eq!(text(&checked[0], "content-cipher"), "aes256-cbc");
+}
+
+#[tokio::test]
+async fn a_directory_is_asked_for_people_and_for_lists() {
+    let mut slapd = Slapd::start(&[CAROL, DAVE, ERIN]);
+    let world = World::with(|settings| {
+        nobody(settings);
+        // One that nobody serves comes first.
+        settings.add_text("[[ldap]]\nurl = \"ldaps://localhost:9\"\nbase = \"dc=x\"\ntimeout-s = 1\n");
+        settings.add_text(&slapd.settings());
+    })
+    .await;
+    let people = ["carol@example.test", "dave@example.test", "team@example.test", "nobody@example.test"];
+    let checked = check(&world.caller, &people, Options::new()).await;
+    for person in &checked[..2] {
+        assert!(flag(person, "encryptable"), "{person:?}\n{}", world.waferd.log());
+        assert_eq!(text(person, "source"), "directory");
+    }
+    assert!(flag(&checked[2], "encryptable"), "{:?}", checked[2]);
+    assert_eq!(text(&checked[2], "status"), "list");
+    let members: Vec<Reply> = Vec::try_from(checked[2]["members"].try_clone().unwrap()).unwrap();
+    let mut members: Vec<String> = members.iter().map(|member| text(member, "address")).collect();
+    members.sort();
+    assert_eq!(members, ["carol@example.test", "dave@example.test", "erin@example.test"]);
+    assert!(text(&checked[3], "sentence").contains("ldaps://localhost:9"), "{:?}", checked[3]);
+
+    let list = options([("recipients", vec!["team@example.test"].into())]);
+    let message = mail::message(ALICE, "to all");
+    let mail = "org.waferd.Wafer1.Mail";
+    let sealed = world.caller.run(mail, "Encrypt", inline(&message), answer_inline(), list).await.unwrap();
+    let sealed = hw_sim::caller::output(&sealed);
+    for member in [CAROL, DAVE, ERIN] {
+        assert!(openssl::decrypt(&sealed, "SMIME", member).ends_with(b"to all\r\n"));
+    }
+    // What a directory said is kept: it can be used when the directory is out of reach.
+    slapd.stop();
+    let refresh = options([("refresh", Variant::from(true))]);
+    let checked = check(&world.caller, &["carol@example.test"], refresh).await;
+    assert!(flag(&checked[0], "encryptable"), "{:?}", checked[0]);
+}
+
+#[tokio::test]
+async fn a_directory_by_start_tls_and_one_whose_certificate_is_not_trusted() {
+    let (slapd, stranger) = (Slapd::start(&[CAROL]), Slapd::start(&[DAVE]));
+    let world = World::with(|settings| {
+        nobody(settings);
+        settings.add_text(&slapd.settings_start_tls());
+        // The second one's certificate is held against the first one's authority.
+        settings.add_text(&stranger.settings_start_tls().replace(&stranger.authority(), &slapd.authority()));
+    })
+    .await;
+    let checked = check(&world.caller, &["carol@example.test", "dave@example.test"], Options::new()).await;
+    assert!(flag(&checked[0], "encryptable"), "{:?}\n{}", checked[0], world.waferd.log());
+    assert!(!flag(&checked[1], "encryptable"), "{:?}", checked[1]);
+}
