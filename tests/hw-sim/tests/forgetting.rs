@@ -85,12 +85,8 @@ async fn a_kept_pin_is_nowhere_after_its_time() {
     // Not any logout: the keeper also logs out before the first login.
     let logged_out = || {
         let diary = world.module.diary();
-        diary
-            .iter()
-            .rev()
-            .take_while(|line| line.function != "C_Sign")
-            .find(|line| line.function == "C_Logout")
-            .map(|_| ())
+        let mut after = diary.iter().rev().take_while(|line| line.function != "C_Sign");
+        after.any(|line| line.function == "C_Logout").then_some(())
     };
     until_async("the C_Logout after the signature", logged_out).await;
     assert_eq!(places(&world, &pin), (vec![], vec![]));
