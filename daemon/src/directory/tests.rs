@@ -153,7 +153,7 @@ fn a_mail_replaces_nothing_that_was_imported() {
     let folder = Folder::new();
     let (directory, address) = (folder.directory(), "a@example.org");
     let by_hand = folder.root.person(address);
-    directory.import(&[by_hand.clone()], year(2030)).unwrap();
+    directory.import(std::slice::from_ref(&by_hand), year(2030)).unwrap();
     take(&directory, &folder.root.person(address), &[], &|_| true);
     take(&directory, &by_hand, &[], &|_| true);
     assert_eq!(folder.lookup(address), Ok(by_hand));

@@ -427,7 +427,7 @@ mod tests {
         assert!(!signs(&[], &Order::default()));
         assert!(signs(&[], &reply(true)), "like the message that is answered");
         assert!(!signs(&[], &reply(false)));
-        assert!(signs(&[always.clone()], &reply(false)));
+        assert!(signs(std::slice::from_ref(&always), &reply(false)));
         assert!(!signs(&[always.clone(), word("never")], &reply(true)));
         assert!(!signs(&[word("as-always")], &reply(true)));
         assert!(signs(&[always, word("as-always")], &reply(false)));
