@@ -42,8 +42,11 @@ impl Token {
             let admission = visit.call.admit(operation)?;
             // The keeper's dialog names the program and asks for the old PIN: that is the person's consent.
             let grant = policy::grant(&admission, policy::Allowed::to_log_in(), &self.known.info.id, 1);
-            let token = self.door.service.rooms.keepers.open(grant, &visit.call).await?;
-            token.change_pin(operation == Operation::UnblockPin).await
+            let keepers = &self.door.service.rooms.keepers;
+            let token = keepers.open(grant, &visit.call).await?;
+            let changed = token.change_pin(operation == Operation::UnblockPin).await;
+            keepers.catch_up(&self.known.info.id).await;
+            changed
         };
         visit.run(connection, None, work).await
     }
@@ -65,7 +68,10 @@ impl Token {
                 return Ok(());
             }
             let grant = policy::grant(&admission, policy::Allowed::to_log_in(), &self.known.info.id, 1);
-            self.door.service.rooms.keepers.open(grant, &visit.call).await?.unlock().await
+            let keepers = &self.door.service.rooms.keepers;
+            let unlocked = keepers.open(grant, &visit.call).await?.unlock().await;
+            keepers.catch_up(&self.known.info.id).await;
+            unlocked
         };
         visit.run(connection, None, work).await
     }

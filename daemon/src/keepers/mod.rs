@@ -78,6 +78,8 @@ struct Slot {
     settings: Settings,
     desk: desk::Screen,
     running: tokio::sync::Mutex<Option<Arc<Running>>>,
+    /// Held while the tokens are listed, so that what was listed last is what is remembered.
+    listing: tokio::sync::Mutex<()>,
     held: Mutex<Held>,
     screen_locked: watch::Receiver<bool>,
     changed: watch::Sender<u64>,
@@ -95,6 +97,7 @@ impl Keepers {
                 settings: settings.clone(),
                 desk: desk.clone(),
                 running: tokio::sync::Mutex::default(),
+                listing: tokio::sync::Mutex::default(),
                 held: Mutex::default(),
                 screen_locked: is_locked.clone(),
                 changed: changed.clone(),
@@ -272,6 +275,13 @@ impl Keepers {
         slot.lock(token).await
     }
 
+    /// Learns how `token` is now, if its keeper runs: a caller that was just told that it is unlocked shall
+    /// not read the contrary a moment later.
+    pub async fn catch_up(&self, token: &str) {
+        let Some(slot) = self.slots.iter().find(|slot| slot.has_token(token)) else { return };
+        slot.catch_up().await;
+    }
+
     /// Forgets every PIN. Keepers that do not run hold none.
     pub async fn lock_all(&self) {
         let locks: Vec<_> = self
@@ -430,7 +440,11 @@ impl Slot {
     async fn lock(&self, token: &str) -> Result<(), WaferError> {
         let Some(running) = self.current() else { return Ok(()) };
         match tokio::time::timeout(LOCK_TIME, running.call(running.keeper.lock(token))).await {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                answer?;
+                self.forgot_pins(token);
+                Ok(())
+            }
             Err(_) => {
                 tracing::warn!(module = self.source.name(), "the keeper did not forget in time and is ended");
                 running.end();
@@ -440,8 +454,17 @@ impl Slot {
         }
     }
 
+    /// Lists the tokens again, if the keeper runs.
+    async fn catch_up(&self) {
+        let Some(running) = self.current() else { return };
+        if let Err(error) = self.refresh(&running).await {
+            tracing::warn!(module = self.source.name(), %error, "its tokens cannot be listed");
+        }
+    }
+
     /// Asks `running` for its tokens and remembers them.
     async fn refresh(&self, running: &Running) -> Result<(), WaferError> {
+        let _alone = self.listing.lock().await;
         let infos = running.call(running.keeper.tokens()).await?;
         let (mut tokens, mut identities) = (Vec::new(), Vec::new());
         for info in infos {
@@ -483,15 +506,16 @@ impl Slot {
         }
         running.end();
         running.gone().await;
-        self.forget_pins();
+        // A keeper that is gone holds no PIN.
+        self.forgot_pins("");
     }
 
-    /// A keeper that is gone holds no PIN.
-    fn forget_pins(&self) {
+    /// The keeper forgot the PIN of `token`, or of every token if that is empty.
+    fn forgot_pins(&self, token: &str) {
         let mut held = self.held();
-        for token in &mut held.tokens {
-            if token.info.pin_state == PinState::Unlocked {
-                Arc::make_mut(token).info.pin_state = PinState::Locked;
+        for known in held.tokens.iter_mut().filter(|known| token.is_empty() || known.info.id == token) {
+            if known.info.pin_state == PinState::Unlocked {
+                Arc::make_mut(known).info.pin_state = PinState::Locked;
             }
         }
         drop(held);

@@ -95,6 +95,8 @@ async fn what_there_is_is_listed() {
     assert!(tokens.contains("unlocked"), "{tokens}");
     done(&wafer(&world, &["lock"]).await);
     assert_eq!(world.module.count("C_Logout", "0x0"), 1);
+    let tokens = done(&wafer(&world, &["tokens"]).await);
+    assert!(tokens.contains("locked") && !tokens.contains("unlocked"), "{tokens}");
     let log = done(&wafer(&world, &["log"]).await);
     assert!(log.contains("login") && log.contains("lock") && !log.contains(PIN), "{log}");
     let status = done(&wafer(&world, &["status"]).await);
