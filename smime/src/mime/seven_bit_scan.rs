@@ -192,36 +192,40 @@ enum Last {
 impl Lines {
     fn feed(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
-        let mut rest = bytes;
-        while let Some(end) = memchr::memchr(b'\n', rest).filter(|_| self.at_start()) {
-            self.line(&rest[..end]);
-            rest = &rest[end + 1..];
-        }
-        for (at, &byte) in rest.iter().enumerate() {
-            self.byte(byte);
-            if byte == b'\n' {
-                self.bytes -= rest[at + 1..].len() as u64;
-                return self.feed(&rest[at + 1..]);
-            }
-        }
+        let begun =
+            if self.at_start() { 0 } else { memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1) };
+        let (begun, rest) = bytes.split_at(begun);
+        let (whole, last) = rest.split_at(memchr::memrchr(b'\n', rest).map_or(0, |at| at + 1));
+        begun.iter().for_each(|byte| self.byte(*byte));
+        self.lines(whole);
+        last.iter().for_each(|byte| self.byte(*byte));
     }
 
     fn at_start(&self) -> bool {
         self.length == 0 && self.last == Last::Other
     }
 
-    /// A whole line without its LF: as [`Lines::byte`] for each of its bytes, but fast.
-    fn line(&mut self, line: &[u8]) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let plain = line.is_ascii();
+    /// Whole lines, with the LF of each: as [`Lines::byte`] for each of their bytes, but fast. What can be asked of
+    /// all lines at once is not asked of each.
+    fn lines(&mut self, lines: &[u8]) {
+        let plain = lines.is_ascii();
         if !plain {
-            self.high += line.iter().filter(|byte| **byte >= 0x80).count() as u64;
+            self.high += lines.iter().filter(|byte| **byte >= 0x80).count() as u64;
         }
-        self.is_unsafe |= !plain
-            || line.len() > LINE
-            || line.starts_with(b"From ")
-            || matches!(line.last(), Some(b' ' | b'\t'))
-            || memchr::memchr2(0, b'\r', line).is_some();
+        let (mut start, mut with_cr, mut is_unsafe) = (0, 0, !plain);
+        for end in memchr::memchr_iter(b'\n', lines) {
+            let mut line = &lines[start..end];
+            if let Some(stripped) = line.strip_suffix(b"\r") {
+                line = stripped;
+                with_cr += 1;
+            }
+            is_unsafe |=
+                line.len() > LINE || line.starts_with(b"From ") || matches!(line.last(), Some(b' ' | b'\t'));
+            start = end + 1;
+        }
+        self.is_unsafe |= is_unsafe
+            || memchr::memchr(0, lines).is_some()
+            || memchr::memchr_iter(b'\r', lines).count() != with_cr;
     }
 
     fn byte(&mut self, byte: u8) {
@@ -248,5 +252,38 @@ impl Lines {
 
     fn are_safe(&self) -> bool {
         !self.is_unsafe && self.last == Last::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seen(lines: &Lines) -> (u64, u64, bool) {
+        (lines.bytes, lines.high, lines.are_safe())
+    }
+
+    proptest! {
+        #[test]
+        fn lines_at_once_are_seen_as_their_bytes_are(text in "(From |From|[aé \t\r\n\0]){0,24}", cut in 0_usize..60) {
+            let (one, two) = text.as_bytes().split_at(cut.min(text.len()));
+            let mut at_once = Lines::default();
+            at_once.feed(one);
+            at_once.feed(two);
+            let mut bytes = Lines { bytes: text.len() as u64, ..Lines::default() };
+            text.bytes().for_each(|byte| bytes.byte(byte));
+            prop_assert_eq!(seen(&at_once), seen(&bytes));
+        }
+    }
+
+    #[test]
+    fn a_line_may_have_998_bytes() {
+        for (length, safe) in [(LINE, true), (LINE + 1, false)] {
+            let mut lines = Lines::default();
+            lines.feed(format!("{}\r\n", "a".repeat(length)).as_bytes());
+            assert_eq!(lines.are_safe(), safe);
+        }
     }
 }
