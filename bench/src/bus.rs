@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
+use serde_bytes::ByteBuf;
 use serde_json::{Value, json};
+use wafer_client::names::{BUS_NAME, ROOT_PATH};
 use wafer_client::proxies::{MailProxy, OptionMap};
 use wafer_client::{Client, Options, Output};
+use zbus::as_variant::Serialize as AsVariant;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedVariant, Variant};
 
@@ -17,13 +20,12 @@ pub(crate) async fn sign_rate(clients: usize, time: Duration, message: Vec<u8>) 
     let mut ready = Vec::new();
     for _ in 0..clients {
         let connection = Connection::session().await?;
-        let mail = MailProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
-        sign_inline(&mail, &message, &place()?).await?;
-        ready.push(mail);
+        sign_inline(&connection, &message, &place()?).await?;
+        ready.push(connection);
     }
     let start = Instant::now();
     let tasks: Vec<_> =
-        ready.into_iter().map(|mail| tokio::spawn(sign_until(mail, message.clone(), start + time))).collect();
+        ready.into_iter().map(|bus| tokio::spawn(sign_until(bus, message.clone(), start + time))).collect();
     let mut latencies = Vec::new();
     for task in tasks {
         latencies.extend(task.await??);
@@ -67,22 +69,26 @@ pub(crate) async fn activate() -> Result<Value, Fault> {
     Ok(json!({ "us": elapsed, "features": features.len() }))
 }
 
-async fn sign_until(mail: MailProxy<'static>, message: Vec<u8>, end: Instant) -> Result<Vec<u64>, Fault> {
+async fn sign_until(bus: Connection, message: Vec<u8>, end: Instant) -> Result<Vec<u64>, Fault> {
     let options = place()?;
     let mut latencies = Vec::new();
     while Instant::now() < end {
         let start = Instant::now();
-        sign_inline(&mail, &message, &options).await?;
+        sign_inline(&bus, &message, &options).await?;
         latencies.push(nanoseconds(start.elapsed()));
     }
     Ok(latencies)
 }
 
-/// A message of a few KiB travels in the call itself: the cheapest way for the smallest mail.
-async fn sign_inline(mail: &MailProxy<'static>, message: &[u8], options: &OptionMap) -> Result<(), Fault> {
-    let result =
-        mail.sign(&Variant::from(message.to_vec()), &Variant::from(Vec::<u8>::new()), options).await?;
-    result.contains_key("output").then_some(()).ok_or_else(|| "an answer without a message".into())
+/// A message of a few KiB travels in the call itself: the cheapest way for the smallest mail. As other programs do,
+/// without the detour over one value for each byte that the proxies' `Variant` takes.
+async fn sign_inline(bus: &Connection, message: &[u8], options: &OptionMap) -> Result<(), Fault> {
+    let (input, output) = (ByteBuf::from(message), ByteBuf::new());
+    let body = (AsVariant(&input), AsVariant(&output), options);
+    let reply =
+        bus.call_method(Some(BUS_NAME), ROOT_PATH, Some("org.waferd.Wafer1.Mail"), "Sign", &body).await?;
+    // The signed message is all of the answer but a few words.
+    (reply.body().len() > message.len()).then_some(()).ok_or_else(|| "an answer without a message".into())
 }
 
 /// Options from `NAME=VALUE` words; a PIN dialog may appear on this process's terminal.

@@ -92,6 +92,7 @@ impl Door {
             cancel: Arc::new(cancel),
             done: 0.into(),
             total: 0.into(),
+            brief: false.into(),
             seat: self.service.turns.seat(&caller.requester.caller)?,
             stream_timeout: self.service.rooms.live.get().stream_timeout,
             runtime: tokio::runtime::Handle::current(),

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -42,6 +43,8 @@ pub struct Call {
     pub done: AtomicU64,
     /// Bytes to read over all passes; 0 if unknown.
     pub total: AtomicU64,
+    /// Whether the engine's work for it is brief and waits for nobody: then it needs no thread.
+    pub brief: AtomicBool,
     /// Its place in the queue.
     pub seat: Seat,
     /// How long a stream may stand still.
@@ -67,8 +70,8 @@ impl Call {
         u32::try_from(left).unwrap_or(u32::MAX).max(1)
     }
 
-    /// Runs `work` of the engine in a thread, under a turn. If the call was ended meanwhile, that is the
-    /// error, whatever `work` said.
+    /// Runs `work` of the engine under a turn; in a thread, unless the call is [`Self::brief`]. If the call was
+    /// ended meanwhile, that is the error, whatever `work` said.
     ///
     /// # Errors
     /// Those of `work`, as callers see them.
@@ -78,13 +81,18 @@ impl Call {
         F: FnOnce() -> wafer_smime::error::Result<T> + Send + 'static,
     {
         self.seat.take(&self.cancel).await?;
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => {
+        let done = if self.brief.load(Ordering::Relaxed) {
+            catch_unwind(AssertUnwindSafe(work)).ok()
+        } else {
+            tokio::task::spawn_blocking(work).await.ok()
+        };
+        match done {
+            Some(Ok(result)) => Ok(result),
+            Some(Err(error)) => {
                 Err(self.cancel.reason().map_or_else(|| failure::of_engine(&error), Reason::error))
             }
-            Err(panicked) => {
-                tracing::error!(%panicked, "the engine panicked");
+            None => {
+                tracing::error!("the engine panicked");
                 Err(text::internal("the message engine stopped"))
             }
         }

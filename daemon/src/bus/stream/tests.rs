@@ -34,6 +34,7 @@ fn call_with(stream_timeout: Duration) -> Arc<Call> {
         cancel: Arc::new(Cancel::new().unwrap()),
         done: 0.into(),
         total: 0.into(),
+        brief: false.into(),
         seat: Turns::new().seat(":1.1").unwrap(),
         stream_timeout,
         runtime: tokio::runtime::Handle::current(),
