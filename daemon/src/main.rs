@@ -3,15 +3,20 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use waferd::Config;
 
 const USAGE: &str = "usage: waferd [--config FILE]";
 
 fn main() -> ExitCode {
     // systemd's journal adds the time by itself.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,zbus=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse().ok());
+    let usual = || Targets::new().with_default(Level::INFO).with_target("zbus", Level::WARN);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    tracing_subscriber::registry().with(lines).with(wanted.unwrap_or_else(usual)).init();
     let config = match arguments(std::env::args_os().skip(1)) {
         Ok(config) => config,
         Err(unknown) => {

@@ -3,6 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use wafer_client::keeper::LINK_FD;
 use wafer_keeper::args::{Command, Kind, Settings, parse};
 use wafer_keeper::{confine, link, prompt, roots, sys};
@@ -52,9 +56,10 @@ fn read_roots(module: &Path) -> Result<(), String> {
 }
 
 fn trace() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse().ok());
+    let usual = || Targets::new().with_default(Level::INFO);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    let log = tracing_subscriber::registry().with(lines).with(wanted.unwrap_or_else(usual));
     // A second call (an error after tracing began) changes nothing.
-    drop(builder.without_time().try_init());
+    drop(log.try_init());
 }
