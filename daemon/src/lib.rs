@@ -113,7 +113,7 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let served = bus::serve(&service).await?;
     tokio::spawn(logind::follow(keepers.clone()));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    sys::trim_heap();
+    sys::give_memory_back();
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

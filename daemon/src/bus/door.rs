@@ -204,7 +204,7 @@ impl Drop for Visit {
             }
         }
         if self.call.done.load(Ordering::Relaxed) > BULK {
-            sys::trim_heap();
+            sys::give_memory_back();
         }
     }
 }
