@@ -266,6 +266,14 @@ pub(crate) fn verify_detached(mut signature: &[u8], mut content: &[u8]) -> Resul
     verify::verify(&mut signature, detached, DER, &[], None)
 }
 
+/// Bare CMS in any armor, or mail.
+pub(crate) fn container(message: &[u8]) -> Container {
+    let beginning = &message[..message.len().min(1000)];
+    let armored = beginning.windows(10).any(|part| part == b"-----BEGIN");
+    let base64 = message.starts_with(b"MI") && !message.starts_with(b"MIME");
+    if armored || base64 || message.starts_with(&[0x30]) { DER } else { MAIL }
+}
+
 pub(crate) fn outcomes(verified: &verify::Verified) -> Vec<verify::Outcome> {
     verified.signers.iter().map(|signer| signer.outcome.clone()).collect()
 }
