@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use common::*;
 use wafer_smime::Error;
 use wafer_smime::algorithm::ContentCipher;
+use wafer_smime::headers::{HeaderConfidentiality, HeaderProtection};
 use wafer_smime::read::{Concern, Layer, PartKind, Protection, Report};
 use wafer_smime::sign::Form;
 
@@ -392,6 +393,24 @@ fn headers_are_protected_if_the_message_asks_for_it() {
         );
         assert!(headers.fields.contains(&("Subject".to_owned(), "a letter".to_owned())));
     }
+    // What the message does not say can be wanted all the same: the shy policy hides the names, too.
+    let shy = HeaderProtection::Cipher(HeaderConfidentiality::Shy);
+    let mut options = encrypt_options(MAIL, ContentCipher::Aes256Gcm, &[&ANNA]);
+    options.style.headers = shy;
+    let sealed = encrypt_with(asks("clear").as_bytes(), &options);
+    assert!(String::from_utf8(sealed.clone()).unwrap().contains("From: anna@example.test\r\n"));
+    let (report, _) = read_one(&sealed);
+    assert_eq!(report.concerns, []);
+    let headers = report.headers.unwrap();
+    assert_eq!(
+        (headers.cipher, headers.confidential),
+        (true, ["From", "Keywords", "To", "Subject"].map(String::from).to_vec())
+    );
+    // Or not wanted, though the message asks for it.
+    options.style.headers = HeaderProtection::Outside;
+    let sealed = encrypt_with(asks("cipher").as_bytes(), &options);
+    assert!(String::from_utf8(sealed.clone()).unwrap().contains("Subject: a letter\r\n"));
+    assert_eq!(read_one(&sealed).0.headers, None);
     // Decrypted, it is one message again, with the true subject.
     let (_, opened) = ANNA.decrypt(&gcm(asks("cipher").as_bytes()), MAIL).unwrap();
     let opened = String::from_utf8(opened).unwrap();
