@@ -47,6 +47,11 @@ impl<'a> Message<'a> {
         Ok(Self { head: Head::read(&mut input)?, policy: HeaderConfidentiality::default(), body: input })
     }
 
+    /// All of `input` as a body without a head.
+    pub(crate) fn bare(input: Box<dyn BufRead + 'a>) -> Self {
+        Self { head: Head::default(), policy: HeaderConfidentiality::default(), body: input }
+    }
+
     /// With the header fields protected as `how` says, when it is written.
     pub(crate) fn protected(mut self, how: HeaderProtection) -> Self {
         protect::ask(&mut self.head, how);
