@@ -52,9 +52,11 @@ async fn a_keeper_killed_in_mid_operation_fails_that_call_only() {
 /// A captured keeper: it joins its link as it should, and then sends what is no message.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keeper_that_sends_nonsense_costs_its_own_calls_only() {
-    for nonsense in
-        ["head -c 5000 /dev/urandom", "head -c 5000 /dev/zero", "printf 'l\\2\\1\\1\\377\\377\\377\\377'"]
-    {
+    for nonsense in [
+        "head -c 5000 /dev/urandom",
+        "head -c 5000 /dev/zero",
+        "printf 'l\\2\\1\\1\\377\\377\\377\\377\\1\\0\\0\\0\\377\\377\\377\\377'",
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let keeper = folder.path().join("keeper");
         let script = format!(
