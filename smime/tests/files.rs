@@ -7,7 +7,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::*;
 use wafer_smime::inspect::{Layer, inspect};
@@ -38,7 +38,7 @@ fn every_message_looks_as_it_did() {
     let Some(root) = vectors("") else { return };
     let found: BTreeMap<String, String> = FOLDERS
         .iter()
-        .flat_map(|folder| files(&root.join(folder)))
+        .flat_map(|folder| files_below(&root.join(folder)))
         .filter_map(|file| look(&root, &file))
         .collect();
     let lines = include_str!("files.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -83,13 +83,4 @@ fn signers(bytes: &[u8]) -> String {
     };
     let word = |outcome: &Outcome| format!("{outcome:?}");
     outcomes(&verified).iter().map(word).collect::<Vec<_>>().join(", ")
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
 }

@@ -310,6 +310,16 @@ pub(crate) fn has(program: &str) -> bool {
     there
 }
 
+/// Every file in `folder` and the folders in it.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found
+}
+
 /// The folder of public test vectors; `None`, with a word about it, where there is none.
 pub(crate) fn vectors(folder: &str) -> Option<PathBuf> {
     let found = std::env::var_os("WAFER_VECTORS").map(|root| PathBuf::from(root).join(folder));
