@@ -190,7 +190,7 @@ pub struct Sign {
     /// Put the content inside the signature.
     #[arg(long)]
     pub opaque: bool,
-    /// Digest: sha256 (default), sha384, sha512.
+    /// Digest: sha256, sha384, sha512; by default as strong as the key.
     #[arg(long)]
     pub digest: Option<Digest>,
     /// Sign as this address.
@@ -233,7 +233,7 @@ pub struct Encrypt {
     /// A recipient's address, or a file with certificates (PEM or DER); repeat for more.
     #[arg(long, required = true, value_name = "ADDRESS|CERTFILE")]
     pub to: Vec<String>,
-    /// Cipher: aes256-gcm (default), aes128-gcm, aes256-cbc, aes128-cbc.
+    /// Cipher: aes256-gcm, aes128-gcm, aes256-cbc, aes128-cbc; by default the best that all recipients understand.
     #[arg(long)]
     pub cipher: Option<ContentCipher>,
     /// With --cms, write: der (default), base64, pem.

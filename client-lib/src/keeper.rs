@@ -184,6 +184,8 @@ pub enum Digest {
     Sha384 = 3,
     /// SHA-512.
     Sha512 = 4,
+    /// SHA-224, only as an OAEP hash of old mail.
+    Sha224 = 5,
 }
 
 /// How a content key was encrypted to an RSA key (RFC 3370 section 4.2, RFC 3560).

@@ -18,7 +18,7 @@ pub mod stream;
 
 pub use client::{Changes, Client, Progress};
 pub use error::{ErrorKind, WaferError};
-pub use options::{Armor, ContentCipher, Digest, Form, Options};
+pub use options::{Armor, ContentCipher, Digest, Form, HeaderProtection, Options};
 pub use outcome::{Decrypted, Encrypted, Inspected, Signed, Signer, Status, Verified};
 pub use read::MessageRead;
 pub use stream::{Input, Output};

@@ -66,6 +66,12 @@ impl Options {
         self.set("digest", digest.name())
     }
 
+    /// Whether the header fields of mail go within what is sealed.
+    #[must_use]
+    pub fn header_protection(self, how: HeaderProtection) -> Self {
+        self.set("header-protection", how.name())
+    }
+
     /// How a bare CMS object is written.
     #[must_use]
     pub fn armor(self, armor: Armor) -> Self {
@@ -207,6 +213,24 @@ named! {
         Sha384 = "sha384",
         /// SHA-512.
         Sha512 = "sha512",
+    }
+}
+
+named! {
+    /// Whether header fields go within what is sealed (RFC 9788).
+    HeaderProtection {
+        /// As the message's Content-Type says by its parameter `hp`.
+        AsWritten = "as-written",
+        /// They stay outside.
+        Nothing = "none",
+        /// Within; outside without Subject, Keywords and Comments.
+        Baseline = "baseline",
+        /// As the baseline; outside also without people's names and time zones.
+        Shy = "shy",
+        /// Within, and the same outside.
+        NoConfidentiality = "no-confidentiality",
+        /// Within, and the same outside, of what is only signed.
+        Clear = "clear",
     }
 }
 

@@ -1,7 +1,8 @@
-//! Certificates of others against the path validator: the cross-certificates of RFC 9216, the test cards and the test cards of the
-//! US government (GSA ICAM).
+//! Certificates of others against the path validator: the cross-certificates of RFC 9216, the test cards of the US government
+//! (GSA ICAM), and mails with a root beside them.
 //!
-//! The vectors lie in the folder `WAFER_VECTORS` (in `rfc9216/`, `gsa-icam/` and `boringssl-pki/`).
+//! The vectors lie in the folder `WAFER_VECTORS` (in `rfc9216/`, `gsa-icam/`, `boringssl-pki/`,
+//! `bouncycastle/` and `rfc9788-excerpt/`).
 
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +17,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use vectors::{Row, Tally, at, certificates, folder, read};
+use wafer_smime::algorithm::Container;
+use wafer_smime::verify::{Content, Outcome, verify};
 use waferd::trust::{Purpose, Reason, Trust};
 
 /// 2026-08-01.
@@ -68,6 +71,48 @@ fn the_cards_of_icam_are_judged_as_their_table_says() {
         let trust = row.examine().trust;
         assert!(matches!(trust, Trust::Untrusted { reason: Reason::Revoked, .. }), "{slot}: {trust:?}");
     }
+}
+
+/// Bouncy Castle's mails to its validator, as of 2006-09-29. Its certificates are signed with SHA-1 by a key of 1024
+/// bits, which vouches for nobody here: a mail that is valid there is named for that, the others for what is wrong.
+const VALIDATOR: &[(&str, Reason)] = &[
+    ("expired", Reason::Expired),
+    ("notYetValid", Reason::NotYetValid),
+    ("extKeyUsage", Reason::WrongUsage),
+    ("keyUsage", Reason::WrongUsage),
+    ("revoked", Reason::UnsupportedAlgorithm),
+    ("validMail", Reason::UnsupportedAlgorithm),
+];
+/// 2006-09-29.
+const VALIDATOR_TIME: u64 = 1_159_488_000;
+
+#[test]
+fn mails_with_a_root_beside_them_are_judged_together_with_it() {
+    let (Some(folder), Some(sample)) = (folder("bouncycastle/mail"), folder("rfc9788-excerpt")) else {
+        return;
+    };
+    for (name, expected) in VALIDATOR {
+        let root = certificates(&read(&folder, "validator.root.crt")).remove(0);
+        let mail = read(&folder, &format!("validator.{name}.eml"));
+        match signer(&mail, root, VALIDATOR_TIME) {
+            Trust::Untrusted { reason, .. } => assert_eq!(reason, *expected, "{name}"),
+            Trust::Trusted => panic!("{name} is trusted"),
+        }
+    }
+    let root = certificates(&read(&sample, "../rfc9216/ca-rsa.crt")).remove(0);
+    let mail = read(&sample, "smime-signed-enc-hp-shy.inner.eml");
+    assert_eq!(signer(&mail, root, RFC9216_TIME), Trust::Trusted);
+}
+
+/// Whether the only signer of `mail`, whose signature is good, is to be trusted.
+fn signer(mut mail: &[u8], root: Vec<u8>, time: u64) -> Trust {
+    let verified = verify(&mut mail, Content::Attached, Container::Mail, &[], None).unwrap();
+    let [signer] = &verified.signers[..] else { panic!("{} signers", verified.signers.len()) };
+    assert_eq!(signer.outcome, Outcome::Good);
+    let certificate = signer.certificate.clone().unwrap();
+    let mut row = Row::new(vec![root], certificate, verified.certificates, at(time));
+    row.purpose = Purpose::SignMail;
+    row.examine().trust
 }
 
 /// BoringSSL's malformed and odd certificates: each is judged, as its own root and below itself, without harm.

@@ -108,7 +108,13 @@ async fn content_keys_come_back_by_pipe() {
         unwrap(&keeper, &person, &transport(false, Digest::Sha1, 32), &v15).await.unwrap(),
         [0x42; 32]
     );
-    for (hash, name) in [(Digest::Sha1, "sha1"), (Digest::Sha256, "sha256"), (Digest::Sha512, "sha512")] {
+    let hashes = [
+        (Digest::Sha1, "sha1"),
+        (Digest::Sha224, "sha224"),
+        (Digest::Sha256, "sha256"),
+        (Digest::Sha512, "sha512"),
+    ];
+    for (hash, name) in hashes {
         let name = format!("rsa_oaep_md:{name}");
         let oaep = encrypt(&["rsa_padding_mode:oaep", &name]);
         assert_eq!(unwrap(&keeper, &person, &transport(true, hash, 32), &oaep).await.unwrap(), [0x42; 32]);

@@ -31,7 +31,7 @@ pub fn compress(source: &mut dyn Source, container: Container, out: &mut dyn Wri
 
 fn compress_mail(source: &mut dyn Source, out: &mut dyn Write) -> Result<()> {
     let message = Message::open(source)?;
-    out.write_all(&output::cms_head(&message.head, "compressed-data")).map_err(output_error)?;
+    out.write_all(&output::cms_head(message.outer(), "compressed-data")).map_err(output_error)?;
     let mut writer = Writer::new(Base64Writer::new(out, output::COLUMNS))?;
     message.entity(&mut |bytes| writer.write_all(bytes).map_err(output_error))?;
     writer.finish()?.finish().map(drop)

@@ -6,6 +6,7 @@ use crate::algorithm::{Armor, CertificateIdentifier, Container, ContentCipher, K
 use crate::capabilities::Capabilities;
 use crate::cms::enveloped_write::{Recipients, Writer};
 use crate::error::{Error, Result};
+use crate::headers::HeaderProtection;
 use crate::mime::armor::Encoder;
 use crate::mime::base64_write::Base64Writer;
 use crate::mime::message::Message;
@@ -44,6 +45,8 @@ pub struct Style {
     pub key_transport: KeyTransport,
     /// How recipients' certificates are named.
     pub identifier: CertificateIdentifier,
+    /// Whether the header fields of mail go within.
+    pub headers: HeaderProtection,
 }
 
 /// The best cipher that all recipients can read: AES-256-GCM, unless one of them has said what it reads and GCM is
@@ -64,7 +67,7 @@ pub fn best_cipher(recipients: &[Option<&Capabilities>]) -> ContentCipher {
 pub fn encrypt(source: &mut dyn Source, options: &Options, out: &mut dyn Write) -> Result<()> {
     let recipients = Recipients::new(&options.recipients, options.style)?;
     let written = match options.container {
-        Container::Mail => encrypt_mail(source, options.cipher, &recipients, out),
+        Container::Mail => encrypt_mail(source, options.cipher, options.style.headers, &recipients, out),
         Container::Cms(armor) => encrypt_bytes(source, options.cipher, &recipients, armor, out),
     };
     written.and_then(|()| out.flush().map_err(Error::Output)).map_err(unwrapped)
@@ -73,11 +76,12 @@ pub fn encrypt(source: &mut dyn Source, options: &Options, out: &mut dyn Write) 
 fn encrypt_mail(
     source: &mut dyn Source,
     cipher: ContentCipher,
+    headers: HeaderProtection,
     recipients: &Recipients,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let message = Message::open(source)?;
-    let head = output::cms_head(&message.head, smime_type(cipher));
+    let message = Message::open(source)?.protected(headers);
+    let head = output::cms_head(message.outer(), smime_type(cipher));
     let lines = Base64Writer::new(WithHead { head, out }, output::COLUMNS);
     let mut writer = Writer::new(cipher, recipients, None, lines)?;
     message.entity(&mut |bytes| writer.write_all(bytes).map_err(output_error))?;

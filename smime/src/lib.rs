@@ -140,6 +140,7 @@ pub mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod headers;
 pub mod inspect;
 mod key;
 mod mime;

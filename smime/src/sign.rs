@@ -4,10 +4,13 @@ use std::io::Write;
 use std::time::SystemTime;
 
 use crate::algorithm::{Armor, CertificateIdentifier, Container, DigestAlgorithm, SignatureScheme};
-use crate::cms::certificate;
+use crate::asn1::oid;
+use crate::cms::certificate::{self, Certificate};
 use crate::cms::signed_write::{self, Signature};
+use crate::crypto::ecdh::Curve;
 use crate::crypto::hash::{self, Digests, Hashers};
 use crate::error::{Error, Result};
+use crate::headers::HeaderProtection;
 use crate::key::PrivateKey;
 use crate::mime::address;
 use crate::mime::armor::Encoder;
@@ -51,12 +54,9 @@ pub struct Options {
 }
 
 impl Options {
-    /// Clear-signed mail with the digest that goes with the scheme: SHA-512 for Ed25519 (RFC 8419), else SHA-256.
+    /// Clear-signed mail with the digest that goes with the key: see [`digest_for`].
     pub fn new(certificate: Vec<u8>, scheme: SignatureScheme, signing_time: SystemTime) -> Self {
-        let digest = match scheme {
-            SignatureScheme::Ed25519 => DigestAlgorithm::Sha512,
-            _ => DigestAlgorithm::Sha256,
-        };
+        let digest = digest_for(&certificate);
         Self {
             container: Container::Mail,
             form: Form::default(),
@@ -80,6 +80,8 @@ pub struct Style {
     /// The signer's certificate for encryption, DER, if it is another than the one that signs: answers are to be
     /// encrypted to it (smimeEncryptionKeyPreference, RFC 8551 section 2.5.3). Include it in the chain.
     pub encryption_certificate: Option<Vec<u8>>,
+    /// Whether the header fields of mail go within.
+    pub headers: HeaderProtection,
 }
 
 /// Which certificates go along with a signature.
@@ -133,6 +135,21 @@ pub fn scheme_for(certificate: &[u8]) -> Result<SignatureScheme> {
     match [RsaPkcs1, RsaPss, Ecdsa, Ed25519].into_iter().find(fits) {
         Some(scheme) => Ok(scheme),
         None => Err(certificate::given(certificate, 1)?.refused("its key makes no signatures")),
+    }
+}
+
+/// The digest that goes with the key of `certificate` (DER): as strong as the key, for some programs (gpgsm) take no
+/// weaker one with a curve. SHA-384 for P-384, SHA-512 for P-521 and Ed25519 (RFC 8419 section 3.1), else SHA-256.
+pub fn digest_for(certificate: &[u8]) -> DigestAlgorithm {
+    let key = Certificate::parse(certificate).ok().and_then(|certificate| certificate.public_key());
+    match key {
+        Some(key) if key.algorithm.oid == oid::ED25519 => DigestAlgorithm::Sha512,
+        Some(key) => match Curve::of(&key) {
+            Some(Curve::P384) => DigestAlgorithm::Sha384,
+            Some(Curve::P521) => DigestAlgorithm::Sha512,
+            _ => DigestAlgorithm::Sha256,
+        },
+        None => DigestAlgorithm::Sha256,
     }
 }
 
@@ -252,7 +269,7 @@ impl Prepared {
         let signed = signature.detached()?;
         let boundary = output::boundary()?;
         let message = self.reopen(source)?;
-        write(out, &output::clear_head(&message.head, self.options.digest, &boundary))?;
+        write(out, &output::clear_head(message.outer(), self.options.digest, &boundary))?;
         let mut hashers = Hashers::new(&[self.options.digest]);
         let length = message.recoded_entity(&self.plan, &mut |bytes| {
             hashers.update(bytes);
@@ -273,7 +290,7 @@ impl Prepared {
         out: &mut dyn Write,
     ) -> Result<()> {
         let message = self.reopen(source)?;
-        write(out, &output::cms_head(&message.head, "signed-data"))?;
+        write(out, &output::cms_head(message.outer(), "signed-data"))?;
         let lines = Base64Writer::new(out, output::COLUMNS);
         let mut writer = signature.opaque(Some(self.content.length), lines)?;
         let length = message.entity(&mut |bytes| write(&mut writer, bytes))?;
@@ -299,7 +316,7 @@ impl Prepared {
 
     /// Opens the message for the second reading.
     fn reopen<'a>(&self, source: &'a mut dyn Source) -> Result<Message<'a>> {
-        let message = Message::open(source)?;
+        let message = Message::open(source)?.protected(self.options.style.headers);
         if self.head.as_ref() == Some(&message.head) { Ok(message) } else { Err(Error::Changed) }
     }
 }
@@ -326,7 +343,7 @@ impl Content {
 fn hash_mail(source: &mut dyn Source, options: &Options) -> Result<(Option<Head>, Plan, Content)> {
     let plan = match options.form {
         Form::Clear => {
-            let (head, plan, content) = scan(source, options.digest)?;
+            let (head, plan, content) = scan(source, options)?;
             if !plan.is_needed() {
                 return Ok((Some(head), plan, content));
             }
@@ -334,7 +351,7 @@ fn hash_mail(source: &mut dyn Source, options: &Options) -> Result<(Option<Head>
         }
         Form::Opaque => Plan::default(),
     };
-    let message = Message::open(source)?;
+    let message = Message::open(source)?.protected(options.style.headers);
     let head = message.head.clone();
     let mut hashers = Hashers::new(&[options.digest]);
     let length = message.recoded_entity(&plan, &mut |bytes| {
@@ -346,8 +363,9 @@ fn hash_mail(source: &mut dyn Source, options: &Options) -> Result<(Option<Head>
 
 /// What a relay could change, and how to keep it from that (RFC 8551 section 3.1.3). In the same reading the entity
 /// is hashed as it is: mostly nothing must be changed.
-fn scan(source: &mut dyn Source, algorithm: DigestAlgorithm) -> Result<(Head, Plan, Content)> {
-    let message = Message::open(source)?;
+fn scan(source: &mut dyn Source, options: &Options) -> Result<(Head, Plan, Content)> {
+    let algorithm = options.digest;
+    let message = Message::open(source)?.protected(options.style.headers);
     let head = message.head.clone();
     let (mut scan, mut form) = (Scan::default(), Canonical::default());
     let (mut hashers, mut length) = (Hashers::new(&[algorithm]), 0);

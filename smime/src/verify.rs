@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::algorithm::{Container, DigestAlgorithm, SignatureScheme, Weakness};
 use crate::capabilities::Capabilities;
 use crate::cms::signed_read::{self, SignedData};
-use crate::cms::signed_verify::{self, digests_needed};
+use crate::cms::signed_verify::{self, Signed, digests_needed, needs_content};
 use crate::crypto::hash::{Digests, Hashers};
 use crate::decrypt::RecipientId;
 use crate::error::{Error, Result};
@@ -18,6 +18,9 @@ use crate::mime::message::{Message, open_cms, signature};
 use crate::mime::multipart::split;
 use crate::mime::{input_error, output_error, pump, unwrapped};
 use crate::source::Source;
+
+/// Bytes of a content that are kept where a signer did not sign a digest: nobody sends a long one so.
+const KEPT: usize = 1 << 20;
 
 /// What the signature itself says; whether the signer is to be trusted is another question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +158,9 @@ pub(crate) fn verify_with_digests(
             if let Some(out) = out {
                 write_attached(source, container, head.as_ref(), &signed, out).map_err(unwrapped)?;
             }
-            Ok(verdict(&signed, &signed.digests, signed.content_length, from, certificates))
+            let again = |out: &mut dyn Write| write_attached(source, container, head.as_ref(), &signed, out);
+            let content = kept(&signed, again).map_err(unwrapped)?;
+            Ok(verdict(&signed, content, (&signed.digests, signed.content_length), from, certificates))
         }
     }
 }
@@ -206,12 +211,13 @@ impl Clear {
             reading.expect(&again)?;
             reading = again;
         }
+        let content = kept(&signed, |out| reading.expect(&self.read(source, guess, Some(out))?))?;
         if let Some(out) = out {
             // One digest is enough to know the content again; the signers' own, if they have any.
             let algorithms = if needed.is_empty() { guess } else { &needed };
             reading.expect(&self.read(source, algorithms, Some(out))?)?;
         }
-        Ok(verdict(&signed, &reading.digests, reading.length, senders(&self.head), certificates))
+        Ok(verdict(&signed, content, (&reading.digests, reading.length), senders(&self.head), certificates))
     }
 
     /// One reading; the signed entity goes to `out` in canonical form, as it is hashed.
@@ -309,7 +315,36 @@ fn verify_detached(
             return Err(Error::Changed);
         }
     }
-    Ok(verdict(signed, &digests, length, from, certificates))
+    let kept = kept(signed, |out| match hash(content, &needed, Some(out))? {
+        (again, again_length) if again_length == length && same_digests(&digests, &again) => Ok(()),
+        _ => Err(Error::Changed),
+    })?;
+    Ok(verdict(signed, kept, (&digests, length), from, certificates))
+}
+
+/// The content itself, if a signer needs it and it is not too long: `again` reads it once more.
+fn kept(signed: &SignedData, again: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Option<Vec<u8>>> {
+    if !needs_content(signed) {
+        return Ok(None);
+    }
+    let mut kept = Kept(Some(Vec::new()));
+    again(&mut kept)?;
+    Ok(kept.0)
+}
+
+/// Keeps what is written to it, unless that is more than [`KEPT`].
+struct Kept(Option<Vec<u8>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.take().filter(|kept| kept.len() + bytes.len() <= KEPT);
+        self.0.iter_mut().for_each(|kept| kept.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Hashes `content` as it stands, and passes it on to `out`.
@@ -330,13 +365,13 @@ fn hash(
 
 fn verdict(
     signed: &SignedData,
-    digests: &Digests,
-    content_length: u64,
+    content: Option<Vec<u8>>,
+    (digests, content_length): (&Digests, u64),
     from: Vec<String>,
     certificates: &[Vec<u8>],
 ) -> (Verified, Digests) {
     let verified = Verified {
-        signers: signed_verify::verify(signed, digests, certificates),
+        signers: signed_verify::verify(signed, Signed { digests, content: content.as_deref() }, certificates),
         certificates: signed.certificates.clone(),
         from,
         content_length,

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 
 use common::*;
 use wafer_smime::Error;
-use wafer_smime::algorithm::ContentCipher;
+use wafer_smime::algorithm::{Armor, Container, ContentCipher};
+use wafer_smime::headers::{HeaderConfidentiality, HeaderProtection};
 use wafer_smime::read::{Concern, Layer, PartKind, Protection, Report};
 use wafer_smime::sign::Form;
 
@@ -392,6 +393,24 @@ fn headers_are_protected_if_the_message_asks_for_it() {
         );
         assert!(headers.fields.contains(&("Subject".to_owned(), "a letter".to_owned())));
     }
+    // What the message does not say can be wanted all the same: the shy policy hides the names, too.
+    let shy = HeaderProtection::Cipher(HeaderConfidentiality::Shy);
+    let mut options = encrypt_options(MAIL, ContentCipher::Aes256Gcm, &[&ANNA]);
+    options.style.headers = shy;
+    let sealed = encrypt_with(asks("clear").as_bytes(), &options);
+    assert!(String::from_utf8(sealed.clone()).unwrap().contains("From: anna@example.test\r\n"));
+    let (report, _) = read_one(&sealed);
+    assert_eq!(report.concerns, []);
+    let headers = report.headers.unwrap();
+    assert_eq!(
+        (headers.cipher, headers.confidential),
+        (true, ["From", "Keywords", "To", "Subject"].map(String::from).to_vec())
+    );
+    // Or not wanted, though the message asks for it.
+    options.style.headers = HeaderProtection::Outside;
+    let sealed = encrypt_with(asks("cipher").as_bytes(), &options);
+    assert!(String::from_utf8(sealed.clone()).unwrap().contains("Subject: a letter\r\n"));
+    assert_eq!(read_one(&sealed).0.headers, None);
     // Decrypted, it is one message again, with the true subject.
     let (_, opened) = ANNA.decrypt(&gcm(asks("cipher").as_bytes()), MAIL).unwrap();
     let opened = String::from_utf8(opened).unwrap();
@@ -401,4 +420,41 @@ fn headers_are_protected_if_the_message_asks_for_it() {
         "{opened}"
     );
     assert!(opened.contains("Subject: a letter") && opened.matches("From:").count() == 2, "{opened}");
+}
+
+/// Bare CMS, as in a file `smime.p7m`, in every shape; and CMS directly in CMS, as PKCS #7 nested it.
+#[test]
+fn objects_without_mime_are_layers_too() {
+    let content = LETTER.as_bytes();
+    let ber = {
+        ANNA.write("content", content);
+        ANNA.openssl(
+            "cms -sign -binary -nodetach -stream -outform DER -in content -signer cert.pem -inkey key.pem",
+        )
+    };
+    let shapes = [Armor::Der, Armor::Base64, Armor::Pem].map(Container::Cms);
+    let signed = shapes.map(|container| ANNA.sign(content, container, Form::Opaque));
+    for object in signed.iter().chain([&ber]) {
+        let (report, inside) = read_one(object);
+        assert_eq!(report.protection, Protection::Signed, "{report:?}");
+        assert!(report.from.is_empty(), "what is inside says nothing of who sent it: {:?}", report.from);
+        assert_eq!(inside, content);
+        for container in shapes {
+            let sealed = encrypt(object, container, ContentCipher::Aes256Gcm, &[&ANNA]);
+            let (report, inside) = read_one(&sealed);
+            assert_eq!(report.protection, Protection::SignedThenEncrypted, "{report:?}");
+            assert_eq!((report.layers.len(), inside.as_slice()), (2, content));
+        }
+    }
+    let (report, inside) = read_one(&encrypt(b"no MIME, no CMS", DER, ContentCipher::Aes128Cbc, &[&ANNA]));
+    assert_eq!((report.protection, inside.as_slice()), (Protection::Encrypted, &b"no MIME, no CMS"[..]));
+
+    let why = |bytes: &[u8]| read(bytes, &[&ANNA]).unwrap_err().to_string();
+    let detached = ANNA.sign(content, DER, Form::Clear);
+    assert!(why(&detached).contains("a signature without its content"), "{}", why(&detached));
+    assert!(why(&signed[0][..100]).contains("ends early"), "{}", why(&signed[0][..100]));
+    assert!(why(b"MIICnothing of the kind\n").contains("line 1 is no header field"));
+    // Inside, it is what it is.
+    let (report, inside) = read_one(&encrypt(&detached, DER, ContentCipher::Aes256Gcm, &[&ANNA]));
+    assert_eq!((report.concerns, inside), (vec![Concern::UnreadableLayer], detached));
 }

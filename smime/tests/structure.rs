@@ -4,7 +4,6 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::*;
@@ -95,8 +94,7 @@ const MEMORY: u64 = 192 * 1024;
 #[test]
 fn no_file_of_anybody_does_harm() {
     let Some(root) = vectors("") else { return };
-    let mut files = Vec::new();
-    collect(&root, &mut files);
+    let files = files_below(&root);
     let before = peak();
     let mut slow = Vec::new();
     for file in &files {
@@ -147,13 +145,6 @@ fn peel(mut message: &[u8]) -> Result<Report> {
     let report = reading.report().unwrap().clone();
     assert_eq!(reading.write(&mut message, &mut std::io::sink())?, report.length);
     Ok(report)
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { collect(&path, files) } else { files.push(path) }
-    }
 }
 
 /// The most memory that this process ever had, in KiB.

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::SystemTime;
+
 use common::*;
 use wafer_smime::algorithm::{
     CertificateIdentifier, ContentCipher, DigestAlgorithm, KeyTransport, SignatureScheme, Weakness,
@@ -46,6 +48,25 @@ fn every_kind_of_key_signs() {
             }
         }
     }
+}
+
+#[test]
+fn a_digest_is_as_strong_as_its_key() {
+    for (key, digest) in [
+        (Key::Rsa, DigestAlgorithm::Sha256),
+        (Key::P256, DigestAlgorithm::Sha256),
+        (Key::P384, DigestAlgorithm::Sha384),
+        (Key::P521, DigestAlgorithm::Sha512),
+        (Key::Ed25519, DigestAlgorithm::Sha512),
+    ] {
+        let person = Person::new(key);
+        let options = sign::Options::new(person.certificate.clone(), person.scheme, SystemTime::now());
+        let signed = person.sign_with(LETTER.as_bytes(), &options).unwrap();
+        let (verified, _) = verify(&signed, MAIL).unwrap();
+        assert_eq!(outcomes(&verified), [Outcome::Good]);
+        assert_eq!(verified.signers[0].digest, Some(digest), "{key:?}");
+    }
+    assert_eq!(sign::digest_for(b"no certificate"), DigestAlgorithm::Sha256);
 }
 
 #[test]

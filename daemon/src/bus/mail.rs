@@ -11,7 +11,7 @@ use zbus::{Connection, OwnedVariant};
 
 use super::answer::Answer;
 use super::door::Door;
-use super::options::{ENCRYPT, Options, SIGN, features};
+use super::options::{ENCRYPT, HEADER_PROTECTION, Options, SIGN, features};
 use super::stream::MessageArgument;
 use super::{protect, reading, work};
 
@@ -32,7 +32,7 @@ impl Mail {
         output: MessageArgument,
         options: RawOptions,
     ) -> Result<Answer, WaferError> {
-        let options = Options::new(options, &SIGN)?;
+        let options = Options::new(options, &[&SIGN[..], &[HEADER_PROTECTION]].concat())?;
         work::sign(&self.0, &header, connection, Container::Mail, input, output, options).await
     }
 
@@ -45,7 +45,7 @@ impl Mail {
         output: MessageArgument,
         options: RawOptions,
     ) -> Result<Answer, WaferError> {
-        let options = Options::new(options, &ENCRYPT)?;
+        let options = Options::new(options, &[&ENCRYPT[..], &[HEADER_PROTECTION]].concat())?;
         work::encrypt(&self.0, &header, connection, Container::Mail, input, output, options).await
     }
 

@@ -9,6 +9,7 @@ use wafer_client::names::IDENTITY_PATH_PREFIX;
 use wafer_smime::algorithm::{
     Armor, CertificateIdentifier, ContentCipher, DigestAlgorithm, KeyTransport, SignatureScheme,
 };
+use wafer_smime::headers::{HeaderConfidentiality, HeaderProtection};
 use wafer_smime::sign::{Form, Include};
 use zbus::{ObjectPath, OwnedVariant, Variant};
 
@@ -31,6 +32,8 @@ pub(super) const SIGN: [&str; 7] = [
 /// What `Encrypt` takes, of mail and of CMS.
 pub(super) const ENCRYPT: [&str; 5] =
     ["recipients", "recipient-certificates", "content-cipher", "key-transport", "certificate-identifier"];
+/// What goes within a mail; bare CMS has no header fields.
+pub(super) const HEADER_PROTECTION: &str = "header-protection";
 /// Options of single calls.
 const OTHERS: &[&str] = &[
     "armor",
@@ -43,6 +46,7 @@ const OTHERS: &[&str] = &[
     "encrypt",
     "form",
     "from",
+    HEADER_PROTECTION,
     "identity",
     "include-certificates",
     "key-transport",
@@ -174,13 +178,8 @@ impl Options {
         self.named("form", &[("clear", Form::Clear), ("opaque", Form::Opaque)])
     }
 
-    /// The digest of a signature.
-    pub(super) fn digest(&mut self) -> Result<DigestAlgorithm, WaferError> {
-        self.given_digest().map(|digest| digest.unwrap_or(DigestAlgorithm::Sha256))
-    }
-
     /// The digest of a signature, if it was said.
-    pub(super) fn given_digest(&mut self) -> Result<Option<DigestAlgorithm>, WaferError> {
+    pub(super) fn digest(&mut self) -> Result<Option<DigestAlgorithm>, WaferError> {
         let names = [
             ("sha256", DigestAlgorithm::Sha256),
             ("sha384", DigestAlgorithm::Sha384),
@@ -224,13 +223,8 @@ impl Options {
         self.named("key-transport", &names).map(|how| how.unwrap_or_default())
     }
 
-    /// The cipher of the content.
-    pub(super) fn content_cipher(&mut self) -> Result<ContentCipher, WaferError> {
-        self.given_cipher().map(|cipher| cipher.unwrap_or(ContentCipher::Aes256Gcm))
-    }
-
     /// The cipher of the content, if it was said.
-    pub(super) fn given_cipher(&mut self) -> Result<Option<ContentCipher>, WaferError> {
+    pub(super) fn content_cipher(&mut self) -> Result<Option<ContentCipher>, WaferError> {
         let names = [
             ("aes256-gcm", ContentCipher::Aes256Gcm),
             ("aes128-gcm", ContentCipher::Aes128Gcm),
@@ -238,6 +232,20 @@ impl Options {
             ("aes128-cbc", ContentCipher::Aes128Cbc),
         ];
         self.named("content-cipher", &names)
+    }
+
+    /// Whether header fields go within; a message that only `signs` may leave the same outside.
+    pub(super) fn header_protection(&mut self, signs: bool) -> Result<HeaderProtection, WaferError> {
+        let all = [
+            ("as-written", HeaderProtection::AsWritten),
+            ("none", HeaderProtection::Outside),
+            ("baseline", HeaderProtection::Cipher(HeaderConfidentiality::Baseline)),
+            ("shy", HeaderProtection::Cipher(HeaderConfidentiality::Shy)),
+            ("no-confidentiality", HeaderProtection::Cipher(HeaderConfidentiality::Nothing)),
+            ("clear", HeaderProtection::Clear),
+        ];
+        let known = if signs { &all[..] } else { &all[..all.len() - 1] };
+        self.named(HEADER_PROTECTION, known).map(|how| how.unwrap_or_default())
     }
 
     /// How a bare CMS object is written.

@@ -6,7 +6,7 @@ use zbus::message::Header;
 
 use super::answer::{self, Answer, Value, with_output};
 use super::door::Door;
-use super::options::Options;
+use super::options::{HEADER_PROTECTION, Options};
 use super::stream::{self, Contents, MessageArgument};
 use crate::request::protect::{self as request, BccMode, Copy, Order, WhenMissing};
 use crate::text;
@@ -27,6 +27,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "bcc-mode",
     "when-missing",
     "replies-to-signed",
+    HEADER_PROTECTION,
 ];
 /// The most outputs of one call.
 const OUTPUTS_MAX: usize = 250;
@@ -82,8 +83,8 @@ fn order(options: &mut Options) -> Result<Order, WaferError> {
         encrypt: options.flag("encrypt")?,
         triple_wrap: options.flag("triple-wrap")?,
         form: options.given_form()?,
-        digest: options.given_digest()?,
-        cipher: options.given_cipher()?,
+        digest: options.digest()?,
+        cipher: options.content_cipher()?,
         identity: options.identity()?,
         from: options.text("from")?,
         recipients: options.addresses("recipients")?,
@@ -92,6 +93,7 @@ fn order(options: &mut Options) -> Result<Order, WaferError> {
         bcc_mode: options.named("bcc-mode", &modes)?,
         when_missing: options.named("when-missing", &missing)?,
         replies_to_signed: options.flag("replies-to-signed")?,
+        headers: options.header_protection(false)?,
     })
 }
 

@@ -106,7 +106,7 @@ fn checked_answer(rooms: &Rooms, checked: Checked) -> Answer {
     };
     answer.insert("status", status.into());
     if let Ok(recipient) = checked.found {
-        let cipher = recipients::cipher_for(rooms, &[&recipient.entry]);
+        let cipher = recipients::cipher_for(rooms, std::slice::from_ref(&recipient.certificate));
         answer.insert("content-cipher", cipher.name().into());
         answer.insert("certificate", Value::Bytes(ByteBuf::from(recipient.certificate)));
         answer.extend(entry_answer(recipient.entry));

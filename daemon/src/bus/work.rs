@@ -36,6 +36,7 @@ pub(super) async fn sign(
         scheme: options.signature_scheme()?,
         identifier: options.certificate_identifier()?,
         include: options.include_certificates()?,
+        headers: options.header_protection(true)?,
     };
     let input = stream::input("input", input, Contents::Plaintext, &visit.call)?;
     let output = stream::output("output", output, &[input.identity], &visit.call)?;
@@ -70,6 +71,7 @@ pub(super) async fn encrypt(
         style: Style {
             key_transport: options.key_transport()?,
             identifier: options.certificate_identifier()?,
+            headers: options.header_protection(false)?,
         },
     };
     let input = stream::input("input", input, Contents::OnePass, &visit.call)?;

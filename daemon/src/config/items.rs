@@ -81,10 +81,10 @@ pub const ITEMS: &[Item] = &[
     ),
     item(
         "sign.digest",
-        Kind::Word(&["sha512", "sha384", "sha256"]),
-        Initial::Word("sha256"),
+        Kind::Word(&["sha512", "sha384", "by-key", "sha256"]),
+        Initial::Word("by-key"),
         Loosens::ToLaterWord,
-        "The digest of signatures.",
+        "The digest of signatures: always one, or as strong as the key (SHA-256 for RSA and P-256, 384 for P-384, 512 for P-521 and Ed25519).",
     ),
     item(
         "sign.include",

@@ -119,6 +119,13 @@ impl Directory {
         addresses.iter().map(|address| held.check(address, now)).collect()
     }
 
+    /// What the store holds of those of `certificates` (DER) that it holds.
+    pub fn known(&self, certificates: &[Vec<u8>], now: SystemTime) -> Vec<Entry> {
+        let held = self.held(false, now);
+        let known = |der: &Vec<u8>| held.store.with_fingerprint(&entry::fingerprint(der)).cloned();
+        certificates.iter().filter_map(known).collect()
+    }
+
     /// Every certificate kept, in no order.
     ///
     /// # Errors

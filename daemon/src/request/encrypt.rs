@@ -7,7 +7,7 @@ use wafer_client::WaferError;
 use wafer_smime::algorithm::{Container, ContentCipher};
 use wafer_smime::encrypt::{Options, Style, encrypt as seal};
 
-use super::{Call, Rooms, Sink, Supply, deliver};
+use super::{Call, Rooms, Sink, Supply, deliver, recipients};
 use crate::directory::Checked;
 use crate::text;
 
@@ -16,13 +16,13 @@ use crate::text;
 pub struct Order {
     /// Mail or bare CMS.
     pub container: Container,
-    /// Content cipher.
-    pub cipher: ContentCipher,
+    /// Content cipher, if chosen; else the best that all recipients are known to understand.
+    pub cipher: Option<ContentCipher>,
     /// Addresses, to be looked up.
     pub recipients: Vec<String>,
     /// Certificates, DER.
     pub certificates: Vec<Vec<u8>>,
-    /// How RSA keys get the content key, and how certificates are named.
+    /// How RSA keys get the content key, how certificates are named, and whether header fields go within.
     pub style: Style,
 }
 
@@ -49,14 +49,16 @@ pub async fn encrypt(
     if order.recipients.is_empty() && order.certificates.is_empty() {
         return Err(text::no_recipient());
     }
-    let mut recipients = order.certificates;
+    let mut certificates = order.certificates;
     if !order.recipients.is_empty() {
-        recipients.extend(look_up(rooms, &order.recipients).await?);
+        certificates.extend(look_up(rooms, &order.recipients).await?);
     }
     let mut seen = std::collections::HashSet::new();
-    recipients.retain(|certificate| seen.insert(certificate.clone()));
-    let (cipher, count) = (order.cipher, recipients.len());
-    let options = Options { container: order.container, cipher, recipients, style: order.style };
+    certificates.retain(|certificate| seen.insert(certificate.clone()));
+    let cipher = order.cipher.unwrap_or_else(|| recipients::cipher_for(rooms, &certificates));
+    let count = certificates.len();
+    let options =
+        Options { container: order.container, cipher, recipients: certificates, style: order.style };
     call.engine(move || {
         deliver(&mut *sink, |out| seal(&mut *supply, &options, out))?;
         supply.finish();

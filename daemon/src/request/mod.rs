@@ -85,6 +85,7 @@ fn deliver<T>(sink: &mut dyn Sink, write: impl FnOnce(&mut dyn Write) -> Result<
 fn digest_on_the_link(digest: DigestAlgorithm) -> std::result::Result<Digest, WaferError> {
     Ok(match digest {
         DigestAlgorithm::Sha1 => Digest::Sha1,
+        DigestAlgorithm::Sha224 => Digest::Sha224,
         DigestAlgorithm::Sha256 => Digest::Sha256,
         DigestAlgorithm::Sha384 => Digest::Sha384,
         DigestAlgorithm::Sha512 => Digest::Sha512,

@@ -8,12 +8,13 @@ use wafer_client::WaferError;
 use wafer_smime::Error;
 use wafer_smime::algorithm::{CertificateIdentifier, Container, ContentCipher, DigestAlgorithm};
 use wafer_smime::encrypt::Style;
-use wafer_smime::sign::{Form, Include, senders};
+use wafer_smime::headers::HeaderProtection;
+use wafer_smime::sign::{Form, Include};
 
 use super::scratch::{Scratch, Together};
 use super::{Call, Rooms, Sink, Supply, encrypt, identities, recipients, sign};
 use crate::config::Settings;
-use crate::directory::{Checked, Entry};
+use crate::directory::Checked;
 use crate::identity::choose::Purpose;
 use crate::text;
 
@@ -48,6 +49,8 @@ pub struct Order {
     pub when_missing: Option<WhenMissing>,
     /// Whether the message answers another, and whether that one was signed.
     pub replies_to_signed: Option<bool>,
+    /// Whether the header fields go within; of what is not encrypted nothing is hidden.
+    pub headers: HeaderProtection,
 }
 
 /// How blind copies are made.
@@ -102,7 +105,7 @@ struct Plan {
     encrypt: bool,
     triple_wrap: bool,
     form: Form,
-    digest: DigestAlgorithm,
+    digest: Option<DigestAlgorithm>,
     include: Include,
     identifier: CertificateIdentifier,
     bcc: BccMode,
@@ -113,7 +116,6 @@ struct Plan {
 #[derive(Default)]
 struct Planned {
     addresses: Vec<String>,
-    entries: Vec<Entry>,
     certificates: Vec<Vec<u8>>,
 }
 
@@ -129,7 +131,7 @@ pub async fn protect(
     sinks: Vec<Box<dyn Sink>>,
 ) -> Result<Protected, WaferError> {
     let plan = Plan::of(&order, &rooms.live.get())?;
-    let (from, supply) = from(call, &order, supply).await?;
+    let (from, supply) = sign::senders_of(call, order.from.as_deref(), supply).await?;
     let (planned, missing) = if plan.encrypt {
         encrypted_copies(rooms, call, &order, &plan, &from).await?
     } else {
@@ -180,9 +182,10 @@ impl Plan {
             _ => WhenMissing::Refuse,
         };
         let digest = match settings.word("sign.digest").as_str() {
-            "sha512" => DigestAlgorithm::Sha512,
-            "sha384" => DigestAlgorithm::Sha384,
-            _ => DigestAlgorithm::Sha256,
+            "sha512" => Some(DigestAlgorithm::Sha512),
+            "sha384" => Some(DigestAlgorithm::Sha384),
+            "sha256" => Some(DigestAlgorithm::Sha256),
+            _ => None,
         };
         let include = match settings.word("sign.include").as_str() {
             "signer" => Include::Signer,
@@ -202,24 +205,12 @@ impl Plan {
             encrypt,
             triple_wrap: wraps && sign && encrypt,
             form: order.form.unwrap_or(form),
-            digest: order.digest.unwrap_or(digest),
+            digest: order.digest.or(digest),
             include,
             identifier,
             bcc: order.bcc_mode.unwrap_or(bcc),
             when_missing: order.when_missing.unwrap_or(when_missing),
         })
-    }
-}
-
-/// The sender's addresses.
-async fn from(
-    call: &Arc<Call>,
-    order: &Order,
-    mut supply: Box<dyn Supply>,
-) -> Result<(Vec<String>, Box<dyn Supply>), WaferError> {
-    match &order.from {
-        Some(from) => Ok((vec![from.clone()], supply)),
-        None => call.engine(move || Ok((senders(&mut *supply)?, supply))).await,
     }
 }
 
@@ -285,7 +276,6 @@ impl Planned {
             if !found.is_empty() || when_missing == WhenMissing::All {
                 planned.addresses.push(one.address.clone());
             }
-            planned.entries.extend(found.iter().map(|recipient| recipient.entry.clone()));
             planned.certificates.extend(found.iter().map(|recipient| recipient.certificate.clone()));
         }
         planned
@@ -293,7 +283,6 @@ impl Planned {
 
     fn join(&mut self, other: Self) {
         self.addresses.extend(other.addresses);
-        self.entries.extend(other.entries);
         self.certificates.extend(other.certificates);
     }
 }
@@ -317,11 +306,15 @@ impl Work<'_> {
         let scratch = Scratch::default();
         let mut signed = None;
         if self.plan.sign && self.plan.encrypt {
-            signed = Some(self.sign(supply, scratch.sink()).await?);
+            signed = Some(self.sign(supply, scratch.sink(), self.order.headers).await?);
         } else {
             let sink = if self.plan.encrypt { scratch.sink() } else { self.output(0)? };
             if self.plan.sign {
-                signed = Some(self.sign(supply, sink).await?);
+                let headers = match self.order.headers {
+                    HeaderProtection::Cipher(_) => HeaderProtection::Clear,
+                    headers => headers,
+                };
+                signed = Some(self.sign(supply, sink, headers).await?);
             } else {
                 self.pass_on(supply, sink).await?;
             }
@@ -343,26 +336,31 @@ impl Work<'_> {
 
     /// Encrypts one copy of what is in `scratch`, and signs it once more if that is wanted.
     async fn seal(&self, scratch: &Scratch, copy: Planned, number: usize) -> Result<Copy, WaferError> {
-        let entries: Vec<&Entry> = copy.entries.iter().collect();
-        let cipher = self.order.cipher.unwrap_or_else(|| recipients::cipher_for(self.rooms, &entries));
+        // What was signed has them within, and outside what is left of them.
+        let headers = if self.plan.sign { HeaderProtection::AsWritten } else { self.order.headers };
         let order = encrypt::Order {
             container: Container::Mail,
-            cipher,
+            cipher: self.order.cipher,
             recipients: Vec::new(),
             certificates: copy.certificates,
-            style: Style { identifier: self.plan.identifier, ..Style::default() },
+            style: Style { identifier: self.plan.identifier, headers, ..Style::default() },
         };
         let inner = Scratch::default();
         let output = self.output(number)?;
         let (sink, outer) = if self.plan.triple_wrap { (inner.sink(), Some(output)) } else { (output, None) };
         let sealed = encrypt::encrypt(self.rooms, self.call, order, scratch.supply(), sink).await?;
         if let Some(output) = outer {
-            self.sign(inner.supply(), output).await?;
+            self.sign(inner.supply(), output, HeaderProtection::AsWritten).await?;
         }
-        Ok(Copy { addresses: copy.addresses, recipients: sealed.recipients, cipher: Some(cipher) })
+        Ok(Copy { addresses: copy.addresses, recipients: sealed.recipients, cipher: Some(sealed.cipher) })
     }
 
-    async fn sign(&self, supply: Box<dyn Supply>, sink: Box<dyn Sink>) -> Result<sign::Signed, WaferError> {
+    async fn sign(
+        &self,
+        supply: Box<dyn Supply>,
+        sink: Box<dyn Sink>,
+        headers: HeaderProtection,
+    ) -> Result<sign::Signed, WaferError> {
         let order = sign::Order {
             container: Container::Mail,
             form: self.plan.form,
@@ -372,6 +370,7 @@ impl Work<'_> {
             scheme: None,
             identifier: self.plan.identifier,
             include: self.plan.include,
+            headers,
         };
         sign::sign(self.rooms, self.call, order, supply, sink).await
     }

@@ -32,9 +32,10 @@ pub async fn check(
     }
 }
 
-/// The content cipher for everybody in `recipients`: of those that the settings allow the first that each
-/// understands, as far as that is known; else the last that they allow.
-pub fn cipher_for(rooms: &Rooms, recipients: &[&Entry]) -> ContentCipher {
+/// The content cipher for the owners of all `certificates` (DER): of those that the settings allow the first that each
+/// is known to understand, else the last that they allow. Of whom nothing is known is taken to understand all of them.
+pub fn cipher_for(rooms: &Rooms, certificates: &[Vec<u8>]) -> ContentCipher {
+    let recipients = rooms.directory.known(certificates, SystemTime::now());
     let allowed: Vec<ContentCipher> =
         rooms.live.get().list("encrypt.ciphers").iter().filter_map(|name| cipher_called(name)).collect();
     let understood =

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use wafer_client::keeper::{Digest, Operation, SignScheme};
 use wafer_client::{ErrorKind, WaferError};
 use wafer_smime::algorithm::{CertificateIdentifier, Container, DigestAlgorithm, SignatureScheme};
-use wafer_smime::sign::{Form, Include, Options, Request, Style, prepare, scheme_for, senders};
+use wafer_smime::headers::HeaderProtection;
+use wafer_smime::sign::{Form, Include, Options, Request, Style, digest_for, prepare, scheme_for, senders};
 
 use super::{Call, Rooms, Sink, Supply, consent, deliver, failure, identities};
 use crate::identity::Identity;
@@ -21,8 +22,8 @@ pub struct Order {
     pub container: Container,
     /// Clear or opaque.
     pub form: Form,
-    /// Digest.
-    pub digest: DigestAlgorithm,
+    /// Digest, if chosen; else the one that goes with the key.
+    pub digest: Option<DigestAlgorithm>,
     /// Id of the identity, if chosen.
     pub identity: Option<String>,
     /// The signer's address, if chosen.
@@ -33,6 +34,8 @@ pub struct Order {
     pub identifier: CertificateIdentifier,
     /// Which certificates go along.
     pub include: Include,
+    /// Whether the header fields of mail go within.
+    pub headers: HeaderProtection,
 }
 
 /// What was done.
@@ -58,8 +61,10 @@ pub async fn sign(
     mut sink: Box<dyn Sink>,
 ) -> Result<Signed, WaferError> {
     let admission = call.admit(Operation::Sign)?;
-    let senders;
-    (senders, supply) = senders_of(call, &order, supply).await?;
+    let mut senders = Vec::new();
+    if order.from.is_some() || order.identity.is_none() && order.container == Container::Mail {
+        (senders, supply) = senders_of(call, order.from.as_deref(), supply).await?;
+    }
     let identity = match choose(rooms, &order, &senders) {
         Err(error) if error.kind == ErrorKind::NoIdentity => {
             rooms.keepers.look_again(call).await?;
@@ -87,18 +92,15 @@ pub async fn sign(
     Ok(Signed { identity: identity.id.clone(), digest, scheme })
 }
 
-/// The addresses that may sign: the one that `order` chose, else those of the mail itself.
-async fn senders_of(
+/// The senders' addresses: the one that was chosen, else those of the mail itself.
+pub(super) async fn senders_of(
     call: &Arc<Call>,
-    order: &Order,
+    chosen: Option<&str>,
     mut supply: Box<dyn Supply>,
 ) -> Result<(Vec<String>, Box<dyn Supply>), WaferError> {
-    match &order.from {
-        Some(from) => Ok((vec![from.clone()], supply)),
-        None if order.identity.is_none() && order.container == Container::Mail => {
-            call.engine(move || Ok((senders(&mut *supply)?, supply))).await
-        }
-        None => Ok((Vec::new(), supply)),
+    match chosen {
+        Some(from) => Ok((vec![from.to_owned()], supply)),
+        None => call.engine(move || Ok((senders(&mut *supply)?, supply))).await,
     }
 }
 
@@ -148,12 +150,20 @@ fn options(rooms: &Rooms, identity: &Identity, order: &Order) -> Result<Options,
         container: order.container,
         form: order.form,
         // Ed25519 goes with SHA-512 only (RFC 8419 section 3.1).
-        digest: if scheme == SignatureScheme::Ed25519 { DigestAlgorithm::Sha512 } else { order.digest },
+        digest: match order.digest {
+            Some(chosen) if scheme != SignatureScheme::Ed25519 => chosen,
+            _ => digest_for(certificate),
+        },
         scheme,
         certificate: certificate.clone(),
         chain,
         signing_time: SystemTime::now(),
-        style: Style { identifier: order.identifier, include: order.include, encryption_certificate },
+        style: Style {
+            identifier: order.identifier,
+            include: order.include,
+            encryption_certificate,
+            headers: order.headers,
+        },
     })
 }
 

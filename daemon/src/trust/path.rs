@@ -174,9 +174,10 @@ impl<'a> Search<'a> {
             }
             Err(error) => {
                 // Counted from the root, which is 0.
-                let at_fault = results.get_failure_index().unwrap_or(0) as usize;
-                let at_fault = down.get(at_fault).copied().unwrap_or(signer);
-                Err(at_fault.fault(reason(error, at_fault)))
+                let index = results.get_failure_index().unwrap_or(0) as usize;
+                let at_fault = down.get(index).copied().unwrap_or(signer);
+                let issuer = index.checked_sub(1).and_then(|above| down.get(above)).copied();
+                Err(at_fault.fault(reason(error, at_fault, issuer.unwrap_or(root_known))))
             }
         }
     }
@@ -216,11 +217,12 @@ fn environment() -> PkiEnvironment {
     environment
 }
 
-fn reason(error: certval::Error, at_fault: &Known) -> Reason {
+fn reason(error: certval::Error, at_fault: &Known, issuer: &Known) -> Reason {
     let certval::Error::PathValidation(status) = error else { return Reason::Malformed };
     match status {
         PathValidationStatus::SignatureVerificationFailure => {
-            match signature::is_supported(at_fault.parsed.decoded().signature_algorithm()) {
+            let known = signature::is_supported(at_fault.parsed.decoded().signature_algorithm());
+            match known && !issuer.facts.strength.is_weak() {
                 true => Reason::BadSignature,
                 false => Reason::UnsupportedAlgorithm,
             }

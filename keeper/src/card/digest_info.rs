@@ -21,17 +21,16 @@ const SHA512: &[u8] = &[
 pub fn length(algorithm: Digest) -> usize {
     match algorithm {
         Digest::Sha1 => 20,
+        Digest::Sha224 => 28,
         Digest::Sha256 => 32,
         Digest::Sha384 => 48,
         Digest::Sha512 => 64,
     }
 }
 
-/// Refuses a digest of another length than its algorithm's, and SHA-1, with which nothing is signed.
+/// Refuses a digest of another length than its algorithm's, and those with which nothing is signed.
 pub fn check(algorithm: Digest, digest: &[u8]) -> Result<(), CardError> {
-    if algorithm == Digest::Sha1 {
-        return Err(CardError::Unsupported("sha1".to_owned()));
-    }
+    prefix(algorithm)?;
     if digest.len() != length(algorithm) {
         return Err(CardError::Argument("the digest's length does not fit its algorithm"));
     }
@@ -41,13 +40,17 @@ pub fn check(algorithm: Digest, digest: &[u8]) -> Result<(), CardError> {
 /// The DER DigestInfo of a digest.
 pub fn encode(algorithm: Digest, digest: &[u8]) -> Result<Vec<u8>, CardError> {
     check(algorithm, digest)?;
-    let prefix = match algorithm {
-        Digest::Sha1 => return Err(CardError::Unsupported("sha1".to_owned())),
-        Digest::Sha256 => SHA256,
-        Digest::Sha384 => SHA384,
-        Digest::Sha512 => SHA512,
-    };
-    Ok([prefix, digest].concat())
+    Ok([prefix(algorithm)?, digest].concat())
+}
+
+fn prefix(algorithm: Digest) -> Result<&'static [u8], CardError> {
+    match algorithm {
+        Digest::Sha1 => Err(CardError::Unsupported("sha1".to_owned())),
+        Digest::Sha224 => Err(CardError::Unsupported("sha224".to_owned())),
+        Digest::Sha256 => Ok(SHA256),
+        Digest::Sha384 => Ok(SHA384),
+        Digest::Sha512 => Ok(SHA512),
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +71,7 @@ mod tests {
     #[test]
     fn sha1_and_odd_lengths_are_refused() {
         assert_eq!(encode(Digest::Sha1, &[0; 20]), Err(CardError::Unsupported("sha1".to_owned())));
+        assert_eq!(encode(Digest::Sha224, &[0; 28]), Err(CardError::Unsupported("sha224".to_owned())));
         assert!(matches!(encode(Digest::Sha256, &[0; 31]), Err(CardError::Argument(_))));
     }
 }

@@ -11,6 +11,7 @@ use super::CardError;
 pub(super) fn algorithm(hash: Digest) -> &'static digest::Algorithm {
     match hash {
         Digest::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        Digest::Sha224 => &digest::SHA224,
         Digest::Sha256 => &digest::SHA256,
         Digest::Sha384 => &digest::SHA384,
         Digest::Sha512 => &digest::SHA512,
@@ -103,8 +104,8 @@ mod tests {
 
     #[test]
     fn every_hash_pair_comes_back() {
-        for hash in [Digest::Sha1, Digest::Sha256, Digest::Sha512] {
-            for mgf_hash in [Digest::Sha1, Digest::Sha384] {
+        for hash in [Digest::Sha1, Digest::Sha224, Digest::Sha256, Digest::Sha512] {
+            for mgf_hash in [Digest::Sha1, Digest::Sha224, Digest::Sha384] {
                 let encoded = encode(b"content key", 256, hash, mgf_hash, b"label");
                 assert_eq!(*decode(&encoded, hash, mgf_hash, b"label").unwrap(), b"content key");
                 assert_eq!(decode(&encoded, hash, mgf_hash, b"other"), Err(CardError::Decryption));

@@ -314,7 +314,7 @@ impl<R: Read> Reader<R> {
     fn take(&mut self, most: u64) -> Result<usize> {
         let available = self.fill()?;
         if available == 0 {
-            return Err(malformed("it ends early"));
+            return Err(Error::Malformed("the CMS object ends early".to_owned()));
         }
         let taken = usize::try_from(most).map_or(available, |most| most.min(available));
         self.start += taken;

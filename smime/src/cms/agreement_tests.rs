@@ -100,26 +100,19 @@ fn content() -> Vec<u8> {
     der::sequence(&[&der::oid(&oid::ID_DATA), &algorithm, &der::element(0x80, &[&all])])
 }
 
+/// The keys of all tests, and one more on the curve of `p384`.
+fn keys() -> Keys {
+    let keys = Keys::new();
+    let request = "req -x509 -nodes -days 30 -newkey ec -pkeyopt ec_paramgen_curve:P-384 -subj /CN=other";
+    let request: Vec<&str> =
+        request.split(' ').chain(["-keyout", "other.key", "-out", "other.pem"]).collect();
+    keys.openssl(&request);
+    keys
+}
+
 #[test]
 fn every_originator_and_kdf_opens() {
-    let keys = Keys::new();
-    keys.openssl(&[
-        "req",
-        "-x509",
-        "-nodes",
-        "-days",
-        "30",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-384",
-        "-keyout",
-        "other.key",
-        "-out",
-        "other.pem",
-        "-subj",
-        "/CN=other",
-    ]);
+    let keys = keys();
     let to = keys.certificate("other");
     let kdfs = [
         (Kdf::X963(DigestAlgorithm::Sha1), oid::COFACTOR_DH_SHA1),
@@ -149,24 +142,7 @@ fn every_originator_and_kdf_opens() {
 
 #[test]
 fn an_originator_nobody_knows_is_named_and_not_served() {
-    let keys = Keys::new();
-    keys.openssl(&[
-        "req",
-        "-x509",
-        "-nodes",
-        "-days",
-        "30",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-384",
-        "-keyout",
-        "other.key",
-        "-out",
-        "other.pem",
-        "-subj",
-        "/CN=other",
-    ]);
+    let keys = keys();
     let case = Case {
         originator: Originator::IssuerAndSerial,
         kdf: Kdf::HkdfSha256,

@@ -101,6 +101,14 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// Whether `content` is what a signature with signed attributes is made over: such a signature must not be taken for
+/// one over a message that somebody made of its attributes.
+pub(super) fn are_whole(content: &[u8]) -> bool {
+    let set = Cursor::new(content).expect(der::SET).map(|set| set.inside());
+    let attributes = set.and_then(Attributes::parse);
+    attributes.is_ok_and(|attributes| attributes.content_type.is_some() || attributes.digest.is_some())
+}
+
 /// Reads a SET OF Attribute (its content, DER) as it is.
 ///
 /// # Errors

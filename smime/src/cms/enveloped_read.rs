@@ -6,7 +6,7 @@
 
 mod plaintext;
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use zeroize::Zeroizing;
 
@@ -204,43 +204,6 @@ impl<R: Read> Body<R> {
     /// [`Error::Input`].
     pub(crate) fn prove(self, header: &Header, key: &ContentKey, hint: Option<&Proof>) -> Result<Proved> {
         if header.authenticated { self.prove_gcm(header, key, hint) } else { self.prove_cbc(header, key) }
-    }
-
-    /// Decrypts into `out`, checks everything again, answers the number of bytes written.
-    ///
-    /// # Errors
-    /// [`Error::Changed`] if the input is not what was proved, [`Error::Output`],
-    /// [`Error::Input`].
-    pub(crate) fn decrypt<W: Write + ?Sized>(
-        mut self,
-        header: &Header,
-        key: &ContentKey,
-        proof: &Proof,
-        out: &mut W,
-    ) -> Result<u64> {
-        let mut cipher = header.cipher_run(key, &header.content.iv)?;
-        if !proof.trailer.attributes.is_empty() {
-            cipher.authenticate(&proof.trailer.attributes)?;
-        }
-        let mut plain = Zeroizing::new(vec![[0; OUTPUT]]);
-        let (mut length, mut written) = (0, 0);
-        let mut octets = self.reader.octets(0x80)?;
-        while let Some(chunk) = octets.chunk()? {
-            let opened = cipher.update(chunk, &mut plain[0])?;
-            out.write_all(&plain[0][..opened]).map_err(Error::Output)?;
-            length += chunk.len() as u64;
-            written += opened as u64;
-        }
-        let trailer = self.trailer(header)?;
-        if key.wrong || (Proof { length, trailer }) != *proof {
-            return Err(Error::Changed);
-        }
-        if header.authenticated {
-            cipher.expect_tag(&proof.trailer.mac).map_err(|_| Error::Changed)?;
-        }
-        let opened = cipher.finish(&mut plain[0]).map_err(|_| Error::Changed)?;
-        out.write_all(&plain[0][..opened]).map_err(Error::Output)?;
-        Ok(written + opened as u64)
     }
 
     fn prove_gcm(mut self, header: &Header, key: &ContentKey, hint: Option<&Proof>) -> Result<Proved> {

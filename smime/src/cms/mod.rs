@@ -38,4 +38,6 @@ mod openssl_tests;
 #[cfg(test)]
 mod test_keys;
 #[cfg(test)]
+mod unattributed_tests;
+#[cfg(test)]
 pub(crate) mod vector_tests;

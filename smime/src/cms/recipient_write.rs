@@ -1,7 +1,5 @@
 //! RecipientInfos written: RSA by key transport, elliptic curves by ephemeral-static key agreement.
 
-use const_oid::ObjectIdentifier;
-
 use crate::algorithm::{CertificateIdentifier, DigestAlgorithm, KeyTransport};
 use crate::asn1::{der, oid};
 use crate::cms::certificate::{self, Certificate, Identifier, KEY_AGREEMENT, KEY_ENCIPHERMENT};
@@ -80,15 +78,8 @@ fn key_of(certificate: &Certificate<'_>) -> Result<Key> {
     let key = match spki.algorithm.oid {
         oid::RSA_ENCRYPTION if rsa::usable(certificate.spki) => Key::Rsa,
         oid::RSA_ENCRYPTION => return Err(certificate.refused("its RSA key is too short or broken")),
-        oid::X25519 => Key::Ec(Curve::X25519),
-        oid::EC_PUBLIC_KEY => {
-            let curve = spki.algorithm.parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
-            Key::Ec(match curve {
-                Some(oid::P256) => Curve::P256,
-                Some(oid::P384) => Curve::P384,
-                Some(oid::P521) => Curve::P521,
-                _ => return Err(certificate.refused("its curve is not supported")),
-            })
+        oid::X25519 | oid::EC_PUBLIC_KEY => {
+            Key::Ec(Curve::of(&spki).ok_or_else(|| certificate.refused("its curve is not supported"))?)
         }
         other => {
             return Err(certificate.refused(&format!("its key (algorithm {other}) is not for encryption")));

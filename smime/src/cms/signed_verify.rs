@@ -28,16 +28,48 @@ pub(crate) fn digests_needed(signed: &SignedData) -> Vec<DigestAlgorithm> {
     needed
 }
 
-/// Judges every signer info in the message's order. `digests` are the content's: those of
-/// [`SignedData`] if it was attached, else the caller's over the detached content. Certificates are sought
-/// in the message, then in `further` (DER).
-pub(crate) fn verify(signed: &SignedData, digests: &Digests, further: &[Vec<u8>]) -> Vec<Signer> {
-    signed.signers.iter().map(|info| one(info, signed, digests, further)).collect()
+/// Whether a signer made its signature over the content itself, of which no digest will do: Ed25519 without signed
+/// attributes (RFC 8419 section 3.2).
+pub(crate) fn needs_content(signed: &SignedData) -> bool {
+    signed.signers.iter().any(|info| {
+        let der = normal::to_der(&info.0);
+        let fields = der.as_ref().ok().and_then(|der| Fields::parse(der).ok());
+        fields.is_some_and(|fields| {
+            fields.attributes.is_none() && fields.by.as_ref().is_ok_and(|by| by.check.is_none())
+        })
+    })
 }
 
-fn one(info: &SignerInfo, signed: &SignedData, digests: &Digests, further: &[Vec<u8>]) -> Signer {
+/// What is known of the content that was signed.
+#[derive(Clone, Copy)]
+pub(crate) struct Signed<'a> {
+    /// Its digests.
+    pub(crate) digests: &'a Digests,
+    /// The content itself, where [`needs_content`] and it is not too long.
+    pub(crate) content: Option<&'a [u8]>,
+}
+
+impl<'a> From<&'a Digests> for Signed<'a> {
+    fn from(digests: &'a Digests) -> Self {
+        Self { digests, content: None }
+    }
+}
+
+/// Judges every signer info in the message's order. `over` is the content: that of
+/// [`SignedData`] if it was attached, else the caller's detached content. Certificates are sought
+/// in the message, then in `further` (DER).
+pub(crate) fn verify<'a>(
+    signed: &SignedData,
+    over: impl Into<Signed<'a>>,
+    further: &[Vec<u8>],
+) -> Vec<Signer> {
+    let over = over.into();
+    signed.signers.iter().map(|info| one(info, signed, over, further)).collect()
+}
+
+fn one(info: &SignerInfo, signed: &SignedData, over: Signed<'_>, further: &[Vec<u8>]) -> Signer {
     let mut signer = Signer::new(Outcome::Good);
-    if let Err(outcome) = judge(info, signed, digests, further, &mut signer) {
+    if let Err(outcome) = judge(info, signed, over, further, &mut signer) {
         signer.outcome = outcome;
     }
     signer
@@ -89,7 +121,7 @@ impl<'a> Fields<'a> {
 fn judge(
     info: &SignerInfo,
     signed: &SignedData,
-    digests: &Digests,
+    over: Signed<'_>,
     further: &[Vec<u8>],
     signer: &mut Signer,
 ) -> std::result::Result<(), Outcome> {
@@ -103,13 +135,24 @@ fn judge(
     let by = fields.by.clone().map_err(Outcome::UnsupportedAlgorithm)?;
     let certificate = signer.certificate.as_deref().ok_or(Outcome::NoCertificate)?;
     signer.weaknesses = weaknesses(certificate, &by, algorithm);
-    let content = digests.of(algorithm).ok_or_else(|| rule("its digest algorithm is not announced"))?;
+    let content = over.digests.of(algorithm).ok_or_else(|| rule("its digest algorithm is not announced"))?;
     let Some(attributes) = attributes else {
         // RFC 5652 section 5.3: only id-data may be signed without attributes.
         if signed.content_type != oid::ID_DATA.to_string() {
             return Err(rule("it lacks signed attributes"));
         }
-        return check(certificate, &by, algorithm, &fields, &Over::Digest(content));
+        let over = match (by.check, over.content) {
+            (Some(_), _) => Over::Digest(content),
+            (None, Some(content)) if attributes_read::are_whole(content) => {
+                return Err(rule("its content is what another signature was made over"));
+            }
+            (None, Some(content)) => Over::Messages(vec![content.to_vec()]),
+            (None, None) => {
+                let name = "Ed25519 without signed attributes over so much".to_owned();
+                return Err(Outcome::UnsupportedAlgorithm(name));
+            }
+        };
+        return check(certificate, &by, algorithm, &fields, &over);
     };
     rules(&attributes, signed)?;
     let over = Over::Messages(sets(info, fields.attributes.unwrap_or_default()).map_err(broken)?);

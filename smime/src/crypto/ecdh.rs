@@ -1,8 +1,11 @@
 //! ECDH with a fresh ephemeral key (RFC 5753, RFC 8418).
 
 use aws_lc_rs::agreement;
+use const_oid::ObjectIdentifier;
+use spki::SubjectPublicKeyInfoRef;
 use zeroize::Zeroizing;
 
+use crate::asn1::oid;
 use crate::error::{Error, Result};
 
 /// Curves of key agreement.
@@ -18,11 +21,25 @@ pub(crate) enum Curve {
     X25519,
 }
 
-#[cfg(test)]
 impl Curve {
+    /// The curve of a public key; `None` if it is on none of these.
+    pub(crate) fn of(key: &SubjectPublicKeyInfoRef<'_>) -> Option<Self> {
+        if key.algorithm.oid == oid::X25519 {
+            return Some(Self::X25519);
+        }
+        let curve: ObjectIdentifier = key.algorithm.parameters?.decode_as().ok()?;
+        match curve {
+            _ if key.algorithm.oid != oid::EC_PUBLIC_KEY => None,
+            oid::P256 => Some(Self::P256),
+            oid::P384 => Some(Self::P384),
+            oid::P521 => Some(Self::P521),
+            _ => None,
+        }
+    }
+
     /// The name of a NIST curve.
-    pub(crate) fn oid(self) -> const_oid::ObjectIdentifier {
-        use crate::asn1::oid;
+    #[cfg(test)]
+    pub(crate) fn oid(self) -> ObjectIdentifier {
         match self {
             Self::P256 => oid::P256,
             Self::P384 => oid::P384,

@@ -33,6 +33,32 @@ impl ContentType {
     }
 }
 
+/// `value`, folded or not, without the parameter `name`, in any of the forms of RFC 2231.
+pub(crate) fn without_parameter(value: &str, name: &str) -> String {
+    let mut rest = Scanner(value);
+    let mut pieces = Vec::new();
+    loop {
+        let start = rest.0;
+        let named = rest.until(&['=', ';']).trim().to_ascii_lowercase();
+        if rest.skip('=') {
+            rest.parameter_value();
+        }
+        let piece = start[..start.len() - rest.0.len()].trim_end();
+        let is_it = named.split('*').next() == Some(name) && !pieces.is_empty();
+        if !is_it && !piece.trim().is_empty() {
+            pieces.push(piece);
+        }
+        if !rest.skip(';') {
+            return pieces.join(";");
+        }
+    }
+}
+
+/// `value` with the parameter `name` at its end, on a line of its own.
+pub(crate) fn with_parameter(value: &str, name: &str, parameter: &str) -> String {
+    format!("{value};\r\n {name}=\"{parameter}\"")
+}
+
 /// A cursor over the value that passes over comments (RFC 5322 section 3.2.2).
 struct Scanner<'a>(&'a str);
 

@@ -100,6 +100,22 @@ impl Head {
         self.fields().find(|field| field.is(name)).map(Field::value)
     }
 
+    /// The value of the first field of this name with its folded lines.
+    pub(crate) fn raw_value(&self, name: &str) -> Option<String> {
+        let field = self.fields().find(|field| field.is(name))?;
+        let colon = memchr::memchr(b':', &field.raw)?;
+        Some(String::from_utf8_lossy(&field.raw[colon + 1..]).trim().to_owned())
+    }
+
+    /// Gives the first field of this name the value `value`, or adds the field.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        let field = Field { raw: format!("{name}: {value}\r\n").into_bytes(), name: name.len() };
+        match self.fields.iter_mut().find(|known| known.is(name)) {
+            Some(known) => *known = field,
+            None => self.fields.push(field),
+        }
+    }
+
     /// Whether there is a field of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.fields().any(|field| field.is(name))

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Cursor, Read};
 
 use crate::algorithm::Container;
 use crate::error::{Error, Result};
+use crate::headers::{HeaderConfidentiality, HeaderProtection};
 use crate::mime::armor::dearmored;
 use crate::mime::base64_read::Base64Reader;
 use crate::mime::canonical::Canonical;
@@ -21,6 +22,8 @@ use crate::source::Source;
 pub(crate) struct Message<'a> {
     /// The whole head.
     pub(crate) head: Head,
+    /// What stands outside of it where its header fields are confidential.
+    policy: HeaderConfidentiality,
     body: Box<dyn BufRead + 'a>,
 }
 
@@ -41,7 +44,24 @@ impl<'a> Message<'a> {
         if input.fill_buf().map_err(input_error)?.is_empty() {
             return Err(Error::Malformed("it is empty".to_owned()));
         }
-        Ok(Self { head: Head::read(&mut input)?, body: input })
+        Ok(Self { head: Head::read(&mut input)?, policy: HeaderConfidentiality::default(), body: input })
+    }
+
+    /// All of `input` as a body without a head.
+    pub(crate) fn bare(input: Box<dyn BufRead + 'a>) -> Self {
+        Self { head: Head::default(), policy: HeaderConfidentiality::default(), body: input }
+    }
+
+    /// With the header fields protected as `how` says, when it is written.
+    pub(crate) fn protected(mut self, how: HeaderProtection) -> Self {
+        protect::ask(&mut self.head, how);
+        self.policy = protect::policy(how);
+        self
+    }
+
+    /// The fields that stand outside of it when it is sealed.
+    pub(crate) fn outer(&self) -> Vec<u8> {
+        protect::outer(&self.head, self.policy)
     }
 
     /// Hands the MIME entity in canonical form to `sink`: the `Content-*` fields and the body. An entity
@@ -55,7 +75,7 @@ impl<'a> Message<'a> {
             length += bytes.len() as u64;
             sink(bytes)
         };
-        counted(&entity_head(&self.head))?;
+        counted(&self.entity_head())?;
         if is_binary(&self.head) {
             pump(&mut self.body, &mut counted)?;
         } else {
@@ -70,7 +90,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// As [`Message::entity`].
     pub(crate) fn raw_entity(mut self, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        sink(&entity_head(&self.head))?;
+        sink(&self.entity_head())?;
         pump(&mut self.body, sink).map(drop)
     }
 
@@ -95,6 +115,17 @@ impl<'a> Message<'a> {
         self.raw_entity(&mut |bytes| writer.feed(bytes, &mut counted))?;
         writer.finish(&mut counted)?;
         Ok(length)
+    }
+
+    /// The entity's own head with its blank line, and the header fields that it protects. Without any MIME field the
+    /// message is plain text (RFC 2045 section 5.2), and that is said.
+    fn entity_head(&self) -> Vec<u8> {
+        let mut fields = self.head.content();
+        if fields.is_empty() {
+            fields.extend_from_slice(b"Content-Type: text/plain\r\n");
+        }
+        fields.extend_from_slice(b"\r\n");
+        [protect::inner(&self.head, self.policy), fields].concat()
     }
 
     /// What comes after the head.
@@ -177,15 +208,4 @@ pub(crate) fn signature(part: Vec<u8>) -> Result<Vec<u8>> {
 /// Whether the entity says that its body is not lines of text (RFC 2045 section 6.2).
 pub(crate) fn is_binary(head: &Head) -> bool {
     ContentType::parse(&head.value("Content-Transfer-Encoding").unwrap_or_default()).kind == "binary"
-}
-
-/// The entity's own head with its blank line, and the header fields that it protects. Without any MIME field the message is plain text
-/// (RFC 2045 section 5.2), and that is said.
-fn entity_head(head: &Head) -> Vec<u8> {
-    let mut fields = head.content();
-    if fields.is_empty() {
-        fields.extend_from_slice(b"Content-Type: text/plain\r\n");
-    }
-    fields.extend_from_slice(b"\r\n");
-    [protect::inner(head), fields].concat()
 }

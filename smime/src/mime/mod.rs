@@ -8,6 +8,7 @@ pub(crate) mod armor;
 pub(crate) mod base64_read;
 pub(crate) mod base64_write;
 pub(crate) mod canonical;
+mod confidential;
 pub(crate) mod content_type;
 pub(crate) mod first_part;
 pub(crate) mod head;

@@ -16,9 +16,9 @@ pub(crate) const COLUMNS: usize = 76;
 /// Bytes of a decrypted entity that are held until its head is complete.
 const HEAD_LIMIT: usize = 256 * 1024;
 
-/// The head of an `application/pkcs7-mime` message (RFC 8551 section 3.2) around the message's outer fields.
-pub(crate) fn cms_head(outer: &Head, smime_type: &str) -> Vec<u8> {
-    let mut head = protect::outer(outer);
+/// The head of an `application/pkcs7-mime` message (RFC 8551 section 3.2) behind the fields that stay `outer`.
+pub(crate) fn cms_head(outer: Vec<u8>, smime_type: &str) -> Vec<u8> {
+    let mut head = outer;
     // RFC 8551 section 3.2.1.
     let name = if smime_type == "compressed-data" { "smime.p7z" } else { "smime.p7m" };
     head.extend_from_slice(
@@ -44,9 +44,10 @@ pub(crate) fn boundary() -> Result<String> {
     Ok(format!("=_wafer_{digits}"))
 }
 
-/// The head of a `multipart/signed` message up to the first byte of its first part.
-pub(crate) fn clear_head(outer: &Head, digest: DigestAlgorithm, boundary: &str) -> Vec<u8> {
-    let mut head = protect::outer(outer);
+/// The head of a `multipart/signed` message up to the first byte of its first part, behind the fields that stay
+/// `outer`.
+pub(crate) fn clear_head(outer: Vec<u8>, digest: DigestAlgorithm, boundary: &str) -> Vec<u8> {
+    let mut head = outer;
     head.extend_from_slice(
         format!(
             "MIME-Version: 1.0\r\n\

@@ -1,7 +1,9 @@
 //! Header protection as it is written (RFC 9788): a message whose Content-Type says `hp` has its header fields
 //! within what is signed or encrypted, too.
 
-use crate::mime::content_type::ContentType;
+use crate::headers::{HeaderConfidentiality, HeaderProtection};
+use crate::mime::confidential::outside;
+use crate::mime::content_type::{ContentType, with_parameter, without_parameter};
 use crate::mime::head::{Field, Head};
 
 /// What `hp` says (RFC 9788 section 2.1.1).
@@ -25,16 +27,41 @@ impl Mode {
     }
 }
 
+/// Lets `head` ask for the protection that `how` says.
+pub(crate) fn ask(head: &mut Head, how: HeaderProtection) {
+    let mode = match how {
+        HeaderProtection::AsWritten => return,
+        HeaderProtection::Outside => None,
+        HeaderProtection::Clear => Some("clear"),
+        HeaderProtection::Cipher(_) => Some("cipher"),
+    };
+    let written = head.raw_value("Content-Type");
+    if mode.is_none() && written.is_none() {
+        return;
+    }
+    let plain = without_parameter(&written.unwrap_or_else(|| "text/plain".to_owned()), "hp");
+    let asking = mode.map_or_else(|| plain.clone(), |mode| with_parameter(&plain, "hp", mode));
+    head.set("Content-Type", &asking);
+}
+
+/// The policy that goes with `how`.
+pub(crate) fn policy(how: HeaderProtection) -> HeaderConfidentiality {
+    match how {
+        HeaderProtection::Cipher(policy) => policy,
+        _ => HeaderConfidentiality::default(),
+    }
+}
+
 /// The fields that go inside beside `Content-*`: copies of the outer ones and, if some are hidden, how they stand
 /// outside (section 2.2).
-pub(crate) fn inner(head: &Head) -> Vec<u8> {
+pub(crate) fn inner(head: &Head, policy: HeaderConfidentiality) -> Vec<u8> {
     let Some(mode) = Mode::of(head) else { return Vec::new() };
     let protected = |field: &&Field| is_protected(field) && !field.is("HP-Outer");
     let mut fields: Vec<u8> =
         head.fields().filter(protected).flat_map(|field| field.raw().to_vec()).collect();
     if mode == Mode::Cipher {
         for field in head.fields().filter(protected) {
-            if let Some(outside) = confidential(field) {
+            if let Some(outside) = outside(field, policy) {
                 fields.extend_from_slice(b"HP-Outer: ");
                 fields.extend_from_slice(&outside);
             }
@@ -44,22 +71,13 @@ pub(crate) fn inner(head: &Head) -> Vec<u8> {
 }
 
 /// The fields that stand outside of what is sealed.
-pub(crate) fn outer(head: &Head) -> Vec<u8> {
+pub(crate) fn outer(head: &Head, policy: HeaderConfidentiality) -> Vec<u8> {
     match Mode::of(head) {
         Some(Mode::Cipher) => {
-            let outside = head.fields().filter(|field| is_outer(field) && !field.is("HP-Outer"));
-            outside.filter_map(confidential).flatten().collect()
+            let kept = head.fields().filter(|field| is_outer(field) && !field.is("HP-Outer"));
+            kept.filter_map(|field| outside(field, policy)).flatten().collect()
         }
         _ => head.outer(),
-    }
-}
-
-/// A field as it stands outside of an encrypted message; `None` if it does not (`hcp_baseline`, section 3.2.1).
-fn confidential(field: &Field) -> Option<Vec<u8>> {
-    match field {
-        _ if field.is("Subject") => Some(b"Subject: [...]\r\n".to_vec()),
-        _ if field.is("Keywords") || field.is("Comments") => None,
-        _ => Some(field.raw().to_vec()),
     }
 }
 
@@ -70,4 +88,41 @@ fn is_outer(field: &Field) -> bool {
 /// Bcc goes nowhere but to the submission server, which takes it off; inside nobody would.
 fn is_protected(field: &Field) -> bool {
     is_outer(field) && !field.is("Bcc")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    const CIPHER: HeaderProtection = HeaderProtection::Cipher(HeaderConfidentiality::Baseline);
+
+    fn content_type(head: &str, how: HeaderProtection) -> Option<String> {
+        let mut head = Head::read(&mut head.as_bytes()).unwrap();
+        ask(&mut head, how);
+        head.value("Content-Type")
+    }
+
+    #[test]
+    fn the_message_is_made_to_ask_and_not_to_ask() {
+        let plain = "Subject: x\nContent-Type: text/plain; charset=\"a;b\"; (hp=no) format=flowed;\n";
+        let asking = "text/plain; charset=\"a;b\"; (hp=no) format=flowed; hp=\"cipher\"";
+        assert_eq!(content_type(plain, CIPHER).unwrap(), asking);
+        let clear = "Content-Type: text/plain;\n HP=clear; hp-legacy-display=1; charset=utf-8\n";
+        assert_eq!(
+            content_type(clear, CIPHER).unwrap(),
+            "text/plain; hp-legacy-display=1; charset=utf-8; hp=\"cipher\""
+        );
+        let outside = content_type(clear, HeaderProtection::Outside).unwrap();
+        assert_eq!(outside, "text/plain; hp-legacy-display=1; charset=utf-8");
+        assert_eq!(
+            content_type(clear, HeaderProtection::AsWritten).unwrap(),
+            "text/plain; HP=clear; hp-legacy-display=1; charset=utf-8"
+        );
+        assert_eq!(
+            content_type("Subject: x\n", HeaderProtection::Clear).unwrap(),
+            "text/plain; hp=\"clear\""
+        );
+        assert_eq!(content_type("Subject: x\n", HeaderProtection::Outside), None);
+    }
 }

@@ -13,33 +13,33 @@
 //! been looked at; whatever is read later is held against that.
 
 mod layer;
+mod open;
 mod peel;
 mod protected;
 mod survey;
 mod whole;
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use zeroize::Zeroizing;
 
 pub use self::layer::{
     Concern, EncryptedLayer, Layer, Part, PartKind, ProtectedHeaders, Protection, Report, SignedLayer,
 };
-use self::peel::{Check, Onion, Peel, Way};
+use self::peel::{Onion, Peel, Way};
 use self::survey::{DIGEST, Seen, Survey};
-use crate::algorithm::Container;
+use crate::asn1::der;
 use crate::cms::outline::{Outline, outline};
 use crate::crypto::hash::Hashers;
-use crate::decrypt::{self, Sealed};
+use crate::decrypt::Sealed;
 use crate::error::{Error, Result};
 use crate::mime::address::{date, names_several_senders, senders_in};
+use crate::mime::armor::dearmored;
 use crate::mime::head::Head;
 use crate::mime::kind::{Kind, Transfer};
-use crate::mime::message::Message;
+use crate::mime::message::{Message, buffered};
 use crate::mime::{input_error, output_error, pump, unwrapped};
-use crate::sign::Form;
 use crate::source::Source;
-use crate::verify::{Content, verify_with_digests};
 
 /// Layers that are opened: triple wrapping with compression is four.
 pub const MAX_LAYERS: usize = 8;
@@ -55,7 +55,7 @@ pub struct Reading {
     outer: Option<Head>,
     layers: Vec<Layer>,
     peels: Vec<Peel>,
-    sealed: Option<(Sealed, Head, Transfer)>,
+    sealed: Option<(Sealed, Option<Head>, Transfer)>,
     concerns: Vec<Concern>,
     seen: Option<Seen>,
     report: Option<Report>,
@@ -165,10 +165,18 @@ impl Reading {
 
     /// Judges one more layer. True: it waits for a private key.
     fn step(&mut self, source: &mut dyn Source) -> Result<bool> {
-        let Some(head) = self.read_head(source)? else { return self.finish(source, None) };
+        let head = match self.inside(source)? {
+            Inside::Entity(head) => head,
+            Inside::Object if self.layers.len() == MAX_LAYERS => {
+                self.concerns.push(Concern::TooDeep);
+                return self.finish(source, None);
+            }
+            Inside::Object => return self.object(source, None, Transfer::Unsaid),
+            Inside::Other => return self.finish(source, None),
+        };
         let kind = match Kind::of(&head) {
             Ok(kind) => kind,
-            Err(Error::Malformed(problem)) => return self.unreadable(source, head, problem),
+            Err(Error::Malformed(problem)) => return self.unreadable(source, Some(head), problem),
             Err(error) => return Err(error),
         };
         if is_ambiguous(&head) {
@@ -183,146 +191,33 @@ impl Reading {
         }
         match kind {
             Kind::Clear { boundary, .. } => self.clear(source, head, boundary),
-            Kind::Cms(transfer) => self.object(source, head, transfer),
+            Kind::Cms(transfer) => self.object(source, Some(head), transfer),
             Kind::Plain => Ok(false),
         }
     }
 
-    /// The head of what is inside the layers so far; `None` if that is no MIME entity.
-    fn read_head(&mut self, source: &mut dyn Source) -> Result<Option<Head>> {
+    /// What is inside the layers so far. A message that is neither mail nor a CMS object is none.
+    fn inside(&mut self, source: &mut dyn Source) -> Result<Inside> {
         let mut onion = Onion { source, peels: &self.peels };
-        match Message::open(&mut onion).map(|message| message.head) {
+        let error = match Message::open(&mut onion).map(|message| message.head) {
             Ok(head) => {
                 self.outer.get_or_insert_with(|| head.clone());
-                Ok(Some(head))
+                return Ok(Inside::Entity(head));
             }
-            Err(Error::Malformed(_)) if !self.peels.is_empty() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// A `multipart/signed`. Its content can be shown even if its signature cannot be read.
-    fn clear(&mut self, source: &mut dyn Source, head: Head, boundary: String) -> Result<bool> {
-        let way = |check| Way::Clear { boundary: boundary.clone(), check };
-        match self.verify(source, Form::Clear) {
-            Ok(check) => self.peels.push(Peel { head, way: way(check) }),
-            Err(Error::Malformed(problem)) => {
-                self.peels.push(Peel { head: head.clone(), way: way(Check::default()) });
-                match self.read_through(source) {
-                    Ok(()) => {
-                        let signed = SignedLayer { form: Form::Clear, verified: Err(problem) };
-                        self.layers.push(Layer::Signed(signed));
-                    }
-                    Err(Error::Malformed(_)) => {
-                        self.peels.pop();
-                        return self.unreadable(source, head, problem);
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+            Err(error @ (Error::Malformed(_) | Error::Limit(_))) => error,
             Err(error) => return Err(error),
-        }
-        Ok(false)
-    }
-
-    /// A CMS object as a body.
-    fn object(&mut self, source: &mut dyn Source, head: Head, transfer: Transfer) -> Result<bool> {
-        let outline = {
-            let mut onion = Onion { source, peels: &self.peels };
-            let message = Message::open(&mut onion)?;
-            message.into_cms(transfer).and_then(outline).map_err(unwrapped)
         };
-        let judged = match outline {
-            Ok(Outline::Signed { content: true, .. }) => {
-                self.verify(source, Form::Opaque).map(|check| Some(Way::Opaque { transfer, check }))
-            }
-            Ok(Outline::Signed { signers: false, .. }) => return self.certificates(source, head, transfer),
-            Ok(Outline::Signed { .. }) => Err(Error::Malformed("a signature without its content".to_owned())),
-            Ok(Outline::Enveloped(_)) => self.seal(source, &head, transfer).map(|()| None),
-            Ok(Outline::Compressed) => return self.compressed(source, head, transfer),
-            Ok(Outline::Other(oid)) => {
-                Err(Error::Malformed(format!("a CMS object of the unknown content type {oid}")))
-            }
-            Err(error) => Err(error),
-        };
-        match judged {
-            Ok(Some(way)) => self.peels.push(Peel { head, way }),
-            Ok(None) => return Ok(true),
-            Err(Error::Malformed(problem)) => return self.unreadable(source, head, problem),
-            Err(error) => return Err(error),
+        let mut input = buffered(&mut onion)?;
+        let is_der = input.fill_buf().map_err(input_error)?.first() == Some(&der::SEQUENCE);
+        // Nobody but mail says who wrote it.
+        self.outer.get_or_insert_default();
+        match dearmored(input).and_then(outline).map_err(unwrapped) {
+            Ok(Outline::Other(_)) if !self.peels.is_empty() => Ok(Inside::Other),
+            Ok(_) => Ok(Inside::Object),
+            Err(Error::Malformed(_) | Error::Limit(_)) if !self.peels.is_empty() => Ok(Inside::Other),
+            Err(Error::Malformed(_) | Error::Limit(_)) if !is_der => Err(error),
+            Err(why) => Err(why),
         }
-        Ok(false)
-    }
-
-    fn verify(&mut self, source: &mut dyn Source, form: Form) -> Result<Check> {
-        let mut onion = Onion { source, peels: &self.peels };
-        let attached = Content::Attached;
-        let (mut verified, digests) =
-            verify_with_digests(&mut onion, attached, Container::Mail, &self.certificates, None)?;
-        verified.from = self.senders(&["From", "Sender"]);
-        let check = Check::new(digests, verified.content_length);
-        self.layers.push(Layer::Signed(SignedLayer { form, verified: Ok(verified) }));
-        Ok(check)
-    }
-
-    fn seal(&mut self, source: &mut dyn Source, head: &Head, transfer: Transfer) -> Result<()> {
-        let mut onion = Onion { source, peels: &self.peels };
-        let sealed = decrypt::open(&mut onion, Container::Mail)?;
-        self.sealed = Some((sealed, head.clone(), transfer));
-        Ok(())
-    }
-
-    /// A compressed layer must prove to be one to its end, and within its bound.
-    fn compressed(&mut self, source: &mut dyn Source, head: Head, transfer: Transfer) -> Result<bool> {
-        let known = self.layers.iter().filter(|layer| matches!(layer, Layer::Compressed)).count();
-        if known == MAX_COMPRESSED {
-            self.concerns.push(Concern::TooDeep);
-            return self.finish(source, Some(&head));
-        }
-        self.peels.push(Peel { head: head.clone(), way: Way::Compressed { transfer } });
-        match self.read_through(source) {
-            Ok(()) => self.layers.push(Layer::Compressed),
-            Err(Error::Malformed(problem)) => {
-                self.peels.pop();
-                return self.unreadable(source, head, problem);
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(false)
-    }
-
-    /// Certificates only: nothing is inside.
-    fn certificates(&mut self, source: &mut dyn Source, head: Head, transfer: Transfer) -> Result<bool> {
-        let signed = {
-            let mut onion = Onion { source, peels: &self.peels };
-            let message = Message::open(&mut onion)?;
-            let read = |input| crate::cms::signed_read::read(input, &mut io::sink());
-            message.into_cms(transfer).and_then(read).map_err(unwrapped)
-        };
-        match signed {
-            Ok(signed) => {
-                self.layers.push(Layer::Certificates(signed.certificates));
-                self.finish(source, Some(&head))
-            }
-            Err(Error::Malformed(problem)) => self.unreadable(source, head, problem),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Reads all of what is inside the layers so far.
-    fn read_through(&mut self, source: &mut dyn Source) -> Result<()> {
-        let mut onion = Onion { source, peels: &self.peels };
-        let mut input = onion.open_buffered().map_err(input_error)?;
-        pump(&mut input, &mut |_| Ok(())).map(drop).map_err(unwrapped)
-    }
-
-    /// A layer that is not what its head says: a failure if it is the message itself, else the end of the way.
-    fn unreadable(&mut self, source: &mut dyn Source, head: Head, problem: String) -> Result<bool> {
-        if self.peels.is_empty() {
-            return Err(Error::Malformed(problem));
-        }
-        self.concerns.push(Concern::UnreadableLayer);
-        self.finish(source, Some(&head))
     }
 
     /// Looks at all of the innermost entity, whose head this is, and judges the whole.
@@ -370,6 +265,16 @@ impl Reading {
     fn senders(&self, fields: &[&str]) -> Vec<String> {
         self.outer.as_ref().map(|outer| senders_in(outer, fields)).unwrap_or_default()
     }
+}
+
+/// What is inside of a layer, or a message itself.
+enum Inside {
+    /// A MIME entity with this head.
+    Entity(Head),
+    /// A CMS object without MIME around it: a file `smime.p7m`, or what PKCS #7 nests.
+    Object,
+    /// Something else.
+    Other,
 }
 
 /// Whether a head says twice what its entity is.

@@ -1,6 +1,6 @@
 //! Opening a message again down to a known layer.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use crate::algorithm::DigestAlgorithm;
 use crate::cms::{compressed, content};
@@ -17,7 +17,8 @@ use crate::source::Source;
 
 /// A layer that has been judged, and how to look inside it again.
 pub(super) struct Peel {
-    pub(super) head: Head,
+    /// `None` for a CMS object without MIME.
+    pub(super) head: Option<Head>,
     pub(super) way: Way,
 }
 
@@ -39,10 +40,7 @@ impl Peel {
     /// # Errors
     /// [`Error::Changed`] if it is not the layer that was judged; [`Error::Input`].
     fn open<'a>(&'a self, input: Box<dyn Read + 'a>) -> Result<Box<dyn Read + 'a>> {
-        let message = Message::read(Box::new(BufReader::with_capacity(BUFFER, input)))?;
-        if message.head != self.head {
-            return Err(Error::Changed);
-        }
+        let message = opened(Box::new(BufReader::with_capacity(BUFFER, input)), self.head.as_ref())?;
         Ok(match &self.way {
             Way::Clear { boundary, check } => {
                 let part = FirstPart::new(message.into_body(), boundary);
@@ -55,6 +53,16 @@ impl Peel {
             Way::Compressed { transfer } => Box::new(compressed::open(message.into_cms(*transfer)?)?),
         })
     }
+}
+
+/// The entity with this `head`, or the CMS object without one.
+///
+/// # Errors
+/// [`Error::Changed`] if it has another; [`Error::Input`].
+pub(super) fn opened<'a>(input: Box<dyn BufRead + 'a>, head: Option<&Head>) -> Result<Message<'a>> {
+    let Some(head) = head else { return Ok(Message::bare(input)) };
+    let message = Message::read(input)?;
+    if message.head == *head { Ok(message) } else { Err(Error::Changed) }
 }
 
 /// A message without its outer layers.

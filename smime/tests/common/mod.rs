@@ -266,6 +266,14 @@ pub(crate) fn verify_detached(mut signature: &[u8], mut content: &[u8]) -> Resul
     verify::verify(&mut signature, detached, DER, &[], None)
 }
 
+/// Bare CMS in any armor, or mail.
+pub(crate) fn container(message: &[u8]) -> Container {
+    let beginning = &message[..message.len().min(1000)];
+    let armored = beginning.windows(10).any(|part| part == b"-----BEGIN");
+    let base64 = message.starts_with(b"MI") && !message.starts_with(b"MIME");
+    if armored || base64 || message.starts_with(&[0x30]) { DER } else { MAIL }
+}
+
 pub(crate) fn outcomes(verified: &verify::Verified) -> Vec<verify::Outcome> {
     verified.signers.iter().map(|signer| signer.outcome.clone()).collect()
 }
@@ -300,6 +308,16 @@ pub(crate) fn has(program: &str) -> bool {
         eprintln!("skipped: {program} is missing");
     }
     there
+}
+
+/// Every file in `folder` and the folders in it.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found
 }
 
 /// The folder of public test vectors; `None`, with a word about it, where there is none.

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use wafer_smime::algorithm::{ContentCipher, DigestAlgorithm, KeyTransport, SignatureScheme};
-use wafer_smime::sign::Form;
+use wafer_smime::sign::{Form, digest_for};
 use wafer_smime::verify::Outcome;
 use wafer_smime::{decrypt, encrypt, error};
 
@@ -93,15 +93,14 @@ pub(crate) fn applies(key: Key, operation: Operation) -> bool {
 
 pub(crate) fn try_cell(
     person: &Person,
-    key: Key,
     peer: &dyn Peer,
     operation: Operation,
     reading: Reading,
 ) -> Result<(), String> {
     match (operation, reading) {
-        (Operation::Sign(form), Reading::Peer) => peer.verify(&signed(person, key, form, false)?, form),
+        (Operation::Sign(form), Reading::Peer) => peer.verify(&signed(person, form, false)?, form),
         (Operation::SignPss, Reading::Peer) => {
-            peer.verify(&signed(person, key, Form::Opaque, true)?, Form::Opaque)
+            peer.verify(&signed(person, Form::Opaque, true)?, Form::Opaque)
         }
         (Operation::Sign(form), Reading::Ours) => verified(&peer.sign(form, false)?, form, false),
         (Operation::SignPss, Reading::Ours) => verified(&peer.sign(Form::Opaque, true)?, Form::Opaque, true),
@@ -124,13 +123,8 @@ pub(crate) fn same(content: &[u8]) -> Result<(), String> {
     if content == CONTENT { Ok(()) } else { Err(format!("another content: {}", content.escape_ascii())) }
 }
 
-fn signed(person: &Person, key: Key, form: Form, pss: bool) -> Result<Vec<u8>, String> {
-    let digest = match key {
-        Key::Ed25519 => DigestAlgorithm::Sha512,
-        Key::P384 => DigestAlgorithm::Sha384, // gpgsm takes no shorter one for this curve
-        _ => DigestAlgorithm::Sha256,
-    };
-    let mut options = person.sign_options(DER, form, digest);
+fn signed(person: &Person, form: Form, pss: bool) -> Result<Vec<u8>, String> {
+    let mut options = person.sign_options(DER, form, digest_for(&person.certificate));
     options.signing_time = SystemTime::now(); // not in front of the certificate's own time
     if pss {
         options.scheme = SignatureScheme::RsaPss;

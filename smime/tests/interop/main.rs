@@ -95,7 +95,7 @@ fn cells_of((name, _, open): &(&'static str, &str, Open)) -> Vec<Cell> {
         for operation in OPERATIONS.into_iter().filter(|operation| applies(key, *operation)) {
             for reading in [Reading::Peer, Reading::Ours] {
                 let outcome = match &peer {
-                    Ok(peer) => try_cell(&person, key, peer.as_ref(), operation, reading),
+                    Ok(peer) => try_cell(&person, peer.as_ref(), operation, reading),
                     Err(reason) => Err(reason.clone()),
                 };
                 cells.push(Cell { peer: name, key, operation, reading, outcome });

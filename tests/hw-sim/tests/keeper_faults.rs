@@ -4,7 +4,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
-use hw_sim::caller::refused;
+use hw_sim::caller::{refused, text};
 use hw_sim::pki::{ALICE, ERIN};
 use hw_sim::programs::{run, workspace};
 use hw_sim::wait::{until_async, within};
@@ -47,6 +47,31 @@ async fn a_keeper_killed_in_mid_operation_fails_that_call_only() {
     keeper.kill();
     refused(within("the call's end", call).await.unwrap(), ErrorKind::TokenFailed);
     recovers(&world).await;
+}
+
+/// A captured keeper: it joins its link as it should, and then sends what is no message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_that_sends_nonsense_costs_its_own_calls_only() {
+    for nonsense in [
+        "head -c 5000 /dev/urandom",
+        "head -c 5000 /dev/zero",
+        "printf 'l\\2\\1\\1\\377\\377\\377\\377\\1\\0\\0\\0\\377\\377\\377\\377'",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let keeper = folder.path().join("keeper");
+        let script = format!(
+            "#!/bin/sh\nprintf '\\0AUTH EXTERNAL\\r\\nDATA\\r\\nNEGOTIATE_UNIX_FD\\r\\nBEGIN\\r\\n' >&3\n\
+             {nonsense} >&3\nexec cat <&3\n"
+        );
+        std::fs::write(&keeper, script).unwrap();
+        std::fs::set_permissions(&keeper, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let world = World::with(|settings| settings.set("keeper", &keeper.display().to_string())).await;
+        let message = mail::message(ALICE, "Nobody signs this.");
+        let call = world.caller.sign(&message, world.place());
+        refused(within("the call's end", call).await, ErrorKind::NoIdentity);
+        let seen = within("another call", world.caller.inspect(&message)).await.unwrap();
+        assert_eq!(text(&seen, "layer"), "plain");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,9 @@
 //! One call for an outgoing message: signed, encrypted, with blind copies, all outputs or none.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use hw_sim::caller::{MAIL, Reply, answer_inline, descriptor, flag, inline, number, output, refused, text};
+use hw_sim::caller::{
+    CMS, MAIL, Reply, answer_inline, descriptor, flag, inline, number, output, refused, text,
+};
 use hw_sim::pki::{ALICE, CAROL, DAVE, ERIN, Identity};
 use hw_sim::{Options, World, mail, openssl};
 use wafer_client::names::ROOT_PATH;
@@ -152,6 +154,52 @@ async fn the_settings_hold_where_a_message_says_nothing() {
     let plain = hw_sim::options([("encrypt", false.into())]);
     let reply = protect(&world, &message, inline_outputs(1), plain).await.unwrap();
     assert_eq!(output(&copies(&reply)[0]), message);
+}
+
+#[tokio::test]
+async fn header_fields_go_within_as_they_are_wanted() {
+    let world = World::new().await;
+    world.log_in().await;
+    let message = mail::message(ALICE, "hello");
+    let wanted = |policy: &'static str, sign: bool, encrypt: bool| {
+        hw_sim::options([
+            ("sign", sign.into()),
+            ("encrypt", encrypt.into()),
+            ("recipients", addresses(&[ALICE])),
+            ("header-protection", policy.into()),
+        ])
+    };
+    for (policy, sign, encrypt, outside, within) in [
+        ("baseline", true, true, "Subject: [...]", Some("cipher")),
+        ("shy", false, true, "Subject: [...]", Some("cipher")),
+        ("no-confidentiality", true, true, "Subject: A test", Some("cipher")),
+        ("baseline", true, false, "Subject: A test", Some("clear")),
+        ("none", true, true, "Subject: A test", None),
+        ("as-written", true, true, "Subject: A test", None),
+    ] {
+        let reply =
+            protect(&world, &message, inline_outputs(1), wanted(policy, sign, encrypt)).await.unwrap();
+        let written = output(&copies(&reply)[0]);
+        let head = String::from_utf8(written.clone()).unwrap().split("\r\n\r\n").next().unwrap().to_owned();
+        assert!(head.contains(outside), "{policy}: {head}");
+        let read =
+            world.caller.run(MAIL, "Read", inline(&written), answer_inline(), Options::new()).await.unwrap();
+        let found = read.get("header-protection").map(|_| text(&read, "header-protection"));
+        assert_eq!(found.as_deref(), within, "{policy}");
+        let reasons = list(&read, "reasons");
+        assert!(!reasons.iter().any(|reason| reason.ends_with("-mismatch")), "{policy}: {reasons:?}");
+        if within.is_some() {
+            let fields: Vec<Reply> = Vec::try_from(read["headers"].try_clone().unwrap()).unwrap();
+            let subject = fields.iter().find(|field| text(field, "name") == "Subject").unwrap();
+            assert_eq!(text(subject, "value"), "A test");
+            assert_eq!(flag(subject, "confidential"), outside.ends_with("[...]"));
+        }
+    }
+    let wrong = protect(&world, &message, inline_outputs(1), wanted("clear", true, true)).await;
+    refused(wrong, ErrorKind::InvalidArgument);
+    let cms = hw_sim::options([("header-protection", Variant::from("baseline"))]);
+    let sealed = world.caller.run(CMS, "Encrypt", inline(&message), answer_inline(), cms).await;
+    refused(sealed, ErrorKind::UnknownOption);
 }
 
 #[tokio::test]

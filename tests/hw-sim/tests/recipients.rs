@@ -1,7 +1,7 @@
 //! Who can be encrypted to: checked, imported, harvested from mail, looked up in a real LDAP directory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use hw_sim::caller::{Reply, answer_inline, flag, inline, refused, text};
+use hw_sim::caller::{CMS, MAIL, Reply, answer_inline, flag, inline, refused, text};
 use hw_sim::openssl;
 use hw_sim::pki::{ALICE, CAROL, DAVE, ERIN, Identity};
 use hw_sim::slapd::Slapd;
@@ -96,8 +96,28 @@ async fn a_valid_mail_makes_its_sender_a_recipient() {
     }
     let checked = check(&world.caller, &["carol@example.test"], Options::new()).await;
     assert_eq!(text(&checked[0], "source"), "harvested");
-    // OpenSSL announces AES in CBC only, and so that is what is used.
+    // OpenSSL announces AES in CBC only, and so that is what is used, however she is named.
     assert_eq!(text(&checked[0], "content-cipher"), "aes256-cbc");
+    let by_address = || options([("recipients", vec![CAROL.address()].into())]);
+    let by_certificate = || options([("recipient-certificates", vec![CAROL.certificate_der()].into())]);
+    let of_another = || options([("recipient-certificates", vec![DAVE.certificate_der()].into())]);
+    let chosen = || {
+        let mut chosen = by_address();
+        chosen.insert("content-cipher", "aes128-gcm".into());
+        chosen
+    };
+    for interface in [MAIL, CMS] {
+        for (to, cipher) in [
+            (by_address(), "aes256-cbc"),
+            (by_certificate(), "aes256-cbc"),
+            (of_another(), "aes256-gcm"),
+            (chosen(), "aes128-gcm"),
+        ] {
+            let message = inline(&mail::entity("a secret"));
+            let reply = world.caller.run(interface, "Encrypt", message, answer_inline(), to).await.unwrap();
+            assert_eq!(text(&reply, "content-cipher"), cipher, "{interface}");
+        }
+    }
 }
 
 #[tokio::test]

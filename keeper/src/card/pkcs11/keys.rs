@@ -178,6 +178,7 @@ fn curve_length(key: &KeyInfo) -> Result<usize, CardError> {
 fn hash(algorithm: Digest) -> MechanismType {
     match algorithm {
         Digest::Sha1 => MechanismType::SHA1,
+        Digest::Sha224 => MechanismType::SHA224,
         Digest::Sha256 => MechanismType::SHA256,
         Digest::Sha384 => MechanismType::SHA384,
         Digest::Sha512 => MechanismType::SHA512,
@@ -187,6 +188,7 @@ fn hash(algorithm: Digest) -> MechanismType {
 fn mgf(algorithm: Digest) -> PkcsMgfType {
     match algorithm {
         Digest::Sha1 => PkcsMgfType::MGF1_SHA1,
+        Digest::Sha224 => PkcsMgfType::MGF1_SHA224,
         Digest::Sha256 => PkcsMgfType::MGF1_SHA256,
         Digest::Sha384 => PkcsMgfType::MGF1_SHA384,
         Digest::Sha512 => PkcsMgfType::MGF1_SHA512,

@@ -1,6 +1,6 @@
-//! The plaintext of an encrypted message as a stream, for layers that are opened again.
+//! The plaintext of an encrypted message: written, or as a stream, for layers that are opened again.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use zeroize::Zeroizing;
 
@@ -31,7 +31,7 @@ impl<R: Read> Body<R> {
     /// The plaintext of what was proved to open with `key`.
     ///
     /// # Errors
-    /// As [`Body::decrypt`].
+    /// [`Error::Changed`] if it is another message, [`Error::Input`].
     pub(crate) fn plaintext<'a>(
         mut self,
         header: &'a Header,
@@ -47,9 +47,33 @@ impl<R: Read> Body<R> {
         let (start, end, length) = (0, 0, 0);
         Ok(Plaintext { body: self, at, header, key, proof, cipher, plain, start, end, length, ended: false })
     }
+
+    /// Decrypts into `out`, checks everything again, answers the number of bytes written.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if the input is not what was proved, [`Error::Output`],
+    /// [`Error::Input`].
+    pub(crate) fn decrypt<W: Write + ?Sized>(
+        self,
+        header: &Header,
+        key: &ContentKey,
+        proof: &Proof,
+        out: &mut W,
+    ) -> Result<u64> {
+        let mut plaintext = self.plaintext(header, key, proof)?;
+        let mut written = 0;
+        while !plaintext.ended {
+            plaintext.advance()?;
+            let piece = &plaintext.plain[0][..plaintext.end];
+            out.write_all(piece).map_err(Error::Output)?;
+            written += piece.len() as u64;
+        }
+        Ok(written)
+    }
 }
 
 impl<R: Read> Plaintext<'_, R> {
+    /// Decrypts the next piece.
     fn advance(&mut self) -> Result<()> {
         let Some(chunk) = self.body.reader.octets_chunk(&mut self.at, CHUNK)? else { return self.finish() };
         self.length += chunk.len() as u64;
@@ -70,7 +94,7 @@ impl<R: Read> Plaintext<'_, R> {
         }
         self.end = self.cipher.finish(&mut self.plain[0]).map_err(|_| Error::Changed)?;
         self.start = 0;
-        self.body.reader.drain()
+        Ok(())
     }
 }
 
@@ -78,6 +102,9 @@ impl<R: Read> Read for Plaintext<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.start == self.end && !self.ended {
             self.advance().map_err(as_io)?;
+            if self.ended {
+                self.body.reader.drain().map_err(as_io)?;
+            }
         }
         let n = buffer.len().min(self.end - self.start);
         buffer[..n].copy_from_slice(&self.plain[0][self.start..self.start + n]);
