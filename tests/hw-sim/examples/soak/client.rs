@@ -14,6 +14,7 @@ use zbus::Variant;
 
 use crate::chance::Chance;
 use crate::ground::Ground;
+use crate::leaks;
 use crate::letters::{Letter, Letters};
 use crate::outcome::{self, DEADLINE, Outcome};
 
@@ -138,6 +139,7 @@ impl Client {
 
     async fn open_into_pipe(&self, letter: &Letter) {
         let (reader, writer) = mail::pipe();
+        let inode = rustix::fs::fstat(&reader).unwrap().st_ino;
         let reading = tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::new();
             File::from(reader).read_to_end(&mut bytes).unwrap();
@@ -149,7 +151,8 @@ impl Client {
         match tokio::time::timeout(CLOSED_WITHIN, reading).await {
             Ok(got) => self.judge_plaintext(letter, &opened, &got.unwrap()),
             Err(_) => {
-                self.ground.accounts.fault("a leak: a caller's pipe is still open somewhere".to_owned())
+                let holders = leaks::holders(&format!("pipe:[{inode}]"));
+                self.ground.accounts.fault(format!("a leak: a caller's pipe is still open: {holders:?}"));
             }
         }
     }

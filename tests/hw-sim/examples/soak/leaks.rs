@@ -108,6 +108,19 @@ fn left_over() -> Vec<String> {
     wrong.collect()
 }
 
+/// Which of our processes have `what` open, and how often.
+pub(crate) fn holders(what: &str) -> Vec<(u32, Option<String>, usize)> {
+    let own = Process(std::process::id());
+    let all = own.descendants().into_iter().chain([own]);
+    let holders = all.map(|process| {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", process.0)).into_iter().flatten().flatten();
+        let held =
+            open.filter(|one| std::fs::read_link(one.path()).is_ok_and(|path| path.as_os_str() == what));
+        (process.0, process.name(), held.count())
+    });
+    holders.filter(|(_, _, count)| *count > 0).collect()
+}
+
 fn kind(keeper: Process) -> &'static str {
     let line = keeper.command_line().unwrap_or_default();
     if line.contains(" pcsc --name ") { "keeper of the readers" } else { "keeper of the module" }
