@@ -154,6 +154,9 @@ pub trait Card: Send {
     /// Nothing more waits for the card at the moment: the place to end a transaction that was kept for the
     /// next operation. Must not wait for a person.
     fn rest(&mut self) {}
+    /// A person is asked now, who takes their time: until the next call another program may have the card,
+    /// for itself alone too.
+    fn step_aside(&mut self) {}
 }
 
 /// Where tokens come from.

@@ -18,7 +18,7 @@ use crate::softhsm::{SoftHsm, TestModule};
 use crate::wait;
 
 /// OpenSC's PKCS#11 module, where Debian puts it.
-const OPENSC: &str = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so";
+pub const OPENSC: &str = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so";
 /// Names pcscd's socket to its clients.
 pub(crate) const PCSCD_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
 

@@ -171,4 +171,9 @@ impl Card for PivCard {
     fn rest(&mut self) {
         self.visitor.leave();
     }
+
+    fn step_aside(&mut self) {
+        self.visitor.leave();
+        self.visitor.drop_line();
+    }
 }
