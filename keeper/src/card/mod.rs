@@ -110,6 +110,11 @@ pub trait Card: Send {
     fn each_use(&mut self) -> Result<Vec<String>, CardError> {
         Ok(Vec::new())
     }
+    /// Whether the card wants no PIN for this key (PIV: card authentication).
+    fn is_open(&self, key: &KeyInfo) -> bool {
+        let _ = key;
+        false
+    }
     /// Shuts the card again. Logged out already is no error.
     fn logout(&mut self) -> Result<(), CardError>;
     /// Signs a digest with the key of this id.
