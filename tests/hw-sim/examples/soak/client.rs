@@ -67,7 +67,7 @@ impl Client {
     pub(crate) async fn work(mut self, ended: Arc<AtomicBool>) {
         while !ended.load(Ordering::SeqCst) {
             self.count += 1;
-            let is_command = self.number % COMMAND_EVERY == 0;
+            let is_command = self.number.is_multiple_of(COMMAND_EVERY);
             match (self.chance.percent(50), is_command) {
                 (true, false) => self.sign().await,
                 (true, true) => self.sign_by_command().await,
