@@ -2,6 +2,7 @@
 #
 #   make demo       one mail signed, verified, encrypted and decrypted with a SoftHSM token, step by step
 #   make test       every test (installs what is missing)
+#   make soak       MINUTES=2 SEED=: eight programs at work while cards, pcscd, modules and processes fail
 #   make fuzz       SECONDS=60: each fuzz target for so long
 #   make interop    Wafer and six other programs read each other; writes docs/interop.md
 #   make bench      Wafer beside raw PKCS#11, gpgsm and OpenSSL, in one interleaved run
@@ -31,7 +32,7 @@ endif
 
 INSTALL := install
 
-.PHONY: help deps build release test fuzz interop demo bench lint fmt-check install uninstall clean
+.PHONY: help deps build release test soak fuzz interop demo bench lint fmt-check install uninstall clean
 
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
@@ -56,6 +57,14 @@ test:
 	cargo nextest run --locked --workspace
 	cargo test --locked --workspace --doc --quiet
 	@echo "test: everything passed"
+
+# Eight mail programs at work while everything fails that can; a SEED makes the same decisions again.
+MINUTES ?= 2
+soak:
+	@scripts/deps build test
+	cargo build --locked --workspace
+	cargo build --locked --workspace --example soak
+	@MINUTES=$(MINUTES) SEED=$(SEED) $(CARGO_TARGET_DIR)/debug/examples/soak
 
 # Findings lie in fuzz/artifacts.
 SECONDS ?= 60

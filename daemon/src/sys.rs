@@ -48,10 +48,11 @@ pub(crate) fn raise_descriptor_limit() {
     }
 }
 
-/// Lets the child of `command` find `link` as descriptor [`LINK_FD`].
+/// Lets the child of `command` find `link` as descriptor [`LINK_FD`], and no other of this process's: zbus takes
+/// callers' descriptors without MSG_CMSG_CLOEXEC, and those are none of a keeper's or its module's business.
 pub(crate) fn pass_link(command: &mut Command, link: BorrowedFd<'_>) {
     let link = link.as_raw_fd();
-    // SAFETY: between fork and exec only async-signal-safe calls run: dup2, fcntl, getrlimit, setrlimit.
+    // SAFETY: between fork and exec only async-signal-safe calls run: dup2, fcntl, close_range, getrlimit, setrlimit.
     // `link` stays open in the parent until after the spawn, which the caller awaits.
     unsafe {
         command.pre_exec(move || {
@@ -61,7 +62,16 @@ pub(crate) fn pass_link(command: &mut Command, link: BorrowedFd<'_>) {
                 return Err(io::Error::last_os_error());
             }
             let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-            if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            let known = libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0;
+            // Marked and not closed: std still reports through one of them if the program cannot be run.
+            let first = LINK_FD.unsigned_abs() + 1;
+            if libc::close_range(first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int) != 0 {
+                // Before Linux 5.11.
+                for other in LINK_FD + 1..libc::c_int::try_from(limit.rlim_cur).unwrap_or(65_536) {
+                    libc::fcntl(other, libc::F_SETFD, libc::FD_CLOEXEC);
+                }
+            }
+            if known {
                 limit.rlim_cur = limit.rlim_max.min(1024);
                 libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
             }

@@ -110,6 +110,11 @@ pub trait Card: Send {
     fn each_use(&mut self) -> Result<Vec<String>, CardError> {
         Ok(Vec::new())
     }
+    /// Whether the card wants no PIN for this key (PIV: card authentication).
+    fn is_open(&self, key: &KeyInfo) -> bool {
+        let _ = key;
+        false
+    }
     /// Shuts the card again. Logged out already is no error.
     fn logout(&mut self) -> Result<(), CardError>;
     /// Signs a digest with the key of this id.
@@ -154,6 +159,9 @@ pub trait Card: Send {
     /// Nothing more waits for the card at the moment: the place to end a transaction that was kept for the
     /// next operation. Must not wait for a person.
     fn rest(&mut self) {}
+    /// A person is asked now, who takes their time: until the next call another program may have the card,
+    /// for itself alone too.
+    fn step_aside(&mut self) {}
 }
 
 /// Where tokens come from.

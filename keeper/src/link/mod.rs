@@ -120,7 +120,7 @@ impl Keeper {
                     let use_once = EachUse { asking: &self.asking, token, key, grant: &request };
                     return use_once.run(entered, job.clone()).await;
                 }
-                match (token.operate(job.clone()).await, &key) {
+                match (token.operate(key.clone(), job.clone()).await, &key) {
                     (Err(CardError::NeedsLogin), _) => {
                         entered = unlock(&self.asking, token, &request, key.clone()).await?;
                     }

@@ -171,9 +171,14 @@ impl Token {
         self.logged_in.load(Ordering::SeqCst)
     }
 
-    /// Reads what the token says about its PIN; costs no try.
+    /// Reads what the token says about its PIN, before a dialog about it opens; costs no try.
     pub async fn pin_flags(&self) -> Result<PinFlags, CardError> {
-        let flags = self.worker.call(Urgency::Queued, |card| card.pin_flags()).await?;
+        let flags = self.worker.call(Urgency::Queued, |card| {
+            let flags = card.pin_flags()?;
+            card.step_aside();
+            Ok(flags)
+        });
+        let flags = flags.await?;
         *lock(&self.flags) = flags;
         Ok(flags)
     }
@@ -183,7 +188,9 @@ impl Token {
     pub async fn flags_for_change(&self, unblock: bool) -> Result<(PinFlags, PinFlags), CardError> {
         let flags = self.worker.call(Urgency::Queued, move |card| {
             let pin = card.pin_flags()?;
-            Ok((if unblock { card.puk_flags()? } else { pin }, pin))
+            let unlocking = if unblock { card.puk_flags()? } else { pin };
+            card.step_aside();
+            Ok((unlocking, pin))
         });
         flags.await
     }

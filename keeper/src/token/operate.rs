@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wafer_client::keeper::TriesLeft;
+use wafer_client::keeper::{KeyInfo, TriesLeft};
 
 use super::worker::Urgency;
 use super::{Token, lock};
@@ -111,15 +111,18 @@ impl Token {
         result
     }
 
-    /// Runs a private-key operation; [`CardError::NeedsLogin`] without touching the card where no login is alive.
+    /// Runs an operation, with `key` if it is one of a key's; [`CardError::NeedsLogin`] without touching the card
+    /// where no login is alive and one is needed.
     pub async fn operate<R: Send + 'static>(
         &self,
+        key: Option<KeyInfo>,
         operation: impl FnOnce(&mut dyn Card, Authentication<'_>) -> Result<R, CardError> + Send + 'static,
     ) -> Result<R, CardError> {
         let (login, pin_use) = (self.of_login(), self.pin_use);
         let login_required = lock(&self.flags).login_required;
         self.counted(self.common.module_deadline, move |card| {
-            if login_required && !login.is_alive() {
+            let is_open = key.is_some_and(|key| card.is_open(&key));
+            if login_required && !is_open && !login.is_alive() {
                 return Err(CardError::NeedsLogin);
             }
             let pin = login.kept.pin().filter(|_| pin_use == PinUse::EachVisit);

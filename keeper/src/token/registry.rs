@@ -377,7 +377,7 @@ mod tests {
         let token = registry.find("id").await.unwrap();
         token.login(None).await.unwrap();
         paper.absent.store(true, Ordering::SeqCst);
-        let result = token.operate(|card, _| card.logout().and(card.pin_flags().map(drop))).await;
+        let result = token.operate(None, |card, _| card.logout().and(card.pin_flags().map(drop))).await;
         assert_eq!(result, Err(CardError::Gone));
         assert!(!token.is_logged_in());
         registry.vanished(&token).await;
@@ -393,7 +393,7 @@ mod tests {
             certificate: Vec::new(),
             always_authenticate: false,
         };
-        let signature = token.operate(move |card, authentication| {
+        let signature = token.operate(None, move |card, authentication| {
             card.sign(&key, authentication, SignScheme::Ecdsa, Digest::Sha256, &[])
         });
         signature.await

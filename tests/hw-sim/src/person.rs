@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -100,6 +100,19 @@ impl Person {
         (screen.is_drawn() && screen.opened() == number).then(|| screen.words())
     }
 
+    /// Waits, but not longer than `time`, for a dialog after number `last` to be open and drawn; its number and text.
+    pub fn next_dialog(&self, last: usize, time: Duration) -> Option<(usize, String)> {
+        self.within(time, |screen| {
+            (screen.is_drawn() && screen.opened() > last).then(|| (screen.opened(), screen.words()))
+        })
+        .ok()
+    }
+
+    /// Waits, but not longer than `time`, until dialog number `number` is gone.
+    pub fn is_done_within(&self, number: usize, time: Duration) {
+        drop(self.within(time, |screen| (!screen.is_open() || screen.opened() > number).then_some(())));
+    }
+
     /// Waits until no dialog is open, and gives the text of the last one.
     pub fn sees_it_close(&self) -> String {
         self.waits_until("the dialog's end", |screen| (!screen.is_open()).then(|| screen.last().to_owned()))
@@ -136,14 +149,22 @@ impl Person {
     }
 
     fn waits_until<T>(&self, what: &str, look: impl Fn(&Screen) -> Option<T>) -> T {
-        let end = Instant::now() + LONG;
+        let found = self.within(LONG, look);
+        found.unwrap_or_else(|shown| panic!("never seen on the terminal: {what}; it shows: {shown}"))
+    }
+
+    /// What `look` finds; what the terminal shows where it finds nothing in `time`.
+    fn within<T>(&self, time: Duration, look: impl Fn(&Screen) -> Option<T>) -> Result<T, String> {
+        let end = Instant::now() + time;
         let mut screen = self.seen.screen.lock().unwrap();
         loop {
             if let Some(found) = look(&screen) {
-                return found;
+                return Ok(found);
             }
             let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "never seen on the terminal: {what}; it shows: {}", screen.words());
+            if left.is_zero() {
+                return Err(screen.words());
+            }
             screen = self.seen.changed.wait_timeout(screen, left).unwrap().0;
         }
     }

@@ -20,7 +20,7 @@ pub const WRONG_PIN: &str = "654321";
 pub const PUK: &str = "12345678";
 
 /// Part of the folder's name: a change of what is made needs a new one.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Somebody whose key was generated on the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,9 @@ pub const HOLDERS: [Holder; 5] = [GRACE, HEIDI, IVAN, JUDY, KARL];
 /// On the card `second`, in its slot 9A: P-256.
 pub const LAURA: Holder = Holder { name: "laura", slot: "9a", algorithm: "ECCP256", section: "ec" };
 
+/// On the card `second`, its card authentication key, which wants no PIN: P-256.
+pub const NINA: Holder = Holder { name: "nina", slot: "9e", algorithm: "ECCP256", section: "ec" };
+
 impl Somebody for Holder {
     fn address(self) -> String {
         format!("{}@example.test", self.name)
@@ -75,7 +78,7 @@ impl PivCard {
         Self::copy_of("first")
     }
 
-    /// The card `second`: the key of [`LAURA`].
+    /// The card `second`: the keys of [`LAURA`] and [`NINA`].
     pub fn second() -> Self {
         Self::copy_of("second")
     }
@@ -119,7 +122,7 @@ fn make(folder: &Path, pki: &Path) {
         fs::copy(pki.join(file), folder.join("trust").join(file)).unwrap();
     }
     personalise(folder, pki, "first", &HOLDERS);
-    personalise(folder, pki, "second", &[LAURA]);
+    personalise(folder, pki, "second", &[LAURA, NINA]);
 }
 
 fn personalise(folder: &Path, pki: &Path, name: &str, holders: &[Holder]) {

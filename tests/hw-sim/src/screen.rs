@@ -9,7 +9,8 @@ pub(crate) struct Screen {
     state: State,
     text: Vec<u8>,
     opened: usize,
-    closed: usize,
+    /// A pinentry that was killed leaves without a word, so that this is no difference of two counts.
+    open: bool,
     last: String,
     /// The terminal draws lines instead of letters now (DEC's alternative character set).
     graphics: bool,
@@ -34,7 +35,7 @@ impl Screen {
             state: State::Text,
             text: Vec::new(),
             opened: 0,
-            closed: 0,
+            open: false,
             last: String::new(),
             graphics: false,
             complete: false,
@@ -48,7 +49,7 @@ impl Screen {
 
     /// Whether a dialog is on the screen.
     pub(crate) fn is_open(&self) -> bool {
-        self.opened > self.closed
+        self.open
     }
 
     /// Whether a dialog is on the screen with its whole frame.
@@ -79,6 +80,8 @@ impl Screen {
 
     fn byte(&mut self, byte: u8) {
         match &mut self.state {
+            // Whoever wrote the sequence that this one interrupts was killed.
+            State::Sequence(_) | State::Charset if byte == 0x1b => self.state = State::Escape,
             State::Text => self.plain(byte),
             State::Charset => {
                 self.graphics = byte == b'0';
@@ -163,10 +166,11 @@ impl Screen {
             }
             b'h' if parameters == "?1049" => {
                 self.opened += 1;
+                self.open = true;
                 self.complete = false;
             }
             b'l' if parameters == "?1049" => {
-                self.closed += 1;
+                self.open = false;
                 self.last = self.words();
                 (0..height).for_each(|row| self.blank(row, 0, width));
             }
@@ -184,6 +188,19 @@ impl Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_was_killed_in_the_middle_hides_no_later_dialog() {
+        let mut screen = Screen::new(30, 100);
+        screen.feed(b"\x1b[?1049h\x1b[12;26");
+        screen.feed(b"\x1b[?1049h\x1b(0j\x1b(B");
+        assert!(screen.is_drawn());
+        assert_eq!(screen.opened(), 2);
+        screen.feed(b"\x1b[?1049l");
+        assert!(!screen.is_open());
+        screen.feed(b"\x1b[?1049l\x1b[?1049h\x1b(0j\x1b(B");
+        assert!(screen.is_drawn());
+    }
 
     #[test]
     fn a_dialog_is_read_as_a_person_reads_it() {

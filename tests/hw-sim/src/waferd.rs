@@ -18,7 +18,7 @@ use crate::softhsm::{SoftHsm, TestModule};
 use crate::wait;
 
 /// OpenSC's PKCS#11 module, where Debian puts it.
-const OPENSC: &str = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so";
+pub const OPENSC: &str = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so";
 /// Names pcscd's socket to its clients.
 pub(crate) const PCSCD_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
 
@@ -156,11 +156,22 @@ impl Waferd {
 
     /// A line for `Exec=` that starts it with `settings` in `folder`.
     pub fn command_line(folder: &Path, address: &str, settings: &str) -> String {
+        Self::command_line_with(folder, address, &[], settings)
+    }
+
+    /// The same, with variables of the environment.
+    pub fn command_line_with(
+        folder: &Path,
+        address: &str,
+        variables: &[(&str, &str)],
+        settings: &str,
+    ) -> String {
         std::fs::create_dir_all(folder.join("run")).unwrap();
         std::fs::write(folder.join("waferd.toml"), settings).unwrap();
         let script = folder.join("start");
         let mut text = String::from("#!/bin/sh\nexec env -i");
-        for (name, value) in environment(folder, address) {
+        let more = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        for (name, value) in environment(folder, address).into_iter().chain(more) {
             write!(text, " {name}='{value}'").unwrap();
         }
         writeln!(text, " {} 2>>{}/log", program("waferd").display(), folder.display()).unwrap();
@@ -187,12 +198,7 @@ impl Waferd {
 
     /// Its keepers: those that serve tokens, not their prompt helpers.
     pub fn keepers(&self) -> Vec<Process> {
-        let keeper = |process: &Process| {
-            process.command_line().is_some_and(|line| {
-                [" pkcs11 --module ", " pcsc --name "].iter().any(|kind| line.contains(kind))
-            })
-        };
-        self.process().descendants().into_iter().filter(keeper).collect()
+        keepers_below(self.process())
     }
 
     /// The pinentry processes below it.
@@ -246,6 +252,23 @@ impl Drop for Waferd {
             eprintln!("--- waferd's log\n{}---", self.log());
         }
     }
+}
+
+/// The keepers of the waferd that is `process`: those that serve tokens, not their prompt helpers.
+pub fn keepers_below(process: Process) -> Vec<Process> {
+    let keeper = |process: &Process| {
+        process
+            .command_line()
+            .is_some_and(|line| [" pkcs11 --module ", " pcsc --name "].iter().any(|kind| line.contains(kind)))
+    };
+    process.descendants().into_iter().filter(keeper).collect()
+}
+
+/// The command `wafer` of somebody whose home is `home`, on the bus at `address`.
+pub fn wafer(home: &Path, address: &str) -> Command {
+    let mut command = Command::new(program("wafer"));
+    command.env_clear().envs(environment(home, address)).stdin(Stdio::null());
+    command
 }
 
 /// waferd with nothing of the test's own environment, and with its private socket as descriptor 3, the way

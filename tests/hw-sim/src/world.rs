@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::pin::pin;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use zbus::Variant;
 
@@ -13,9 +13,8 @@ use crate::pcscd::Pcscd;
 use crate::person::Person;
 use crate::piv::PivCard;
 use crate::pki::Somebody;
-use crate::programs::program;
 use crate::softhsm::{PIN, SoftHsm, TestModule};
-use crate::waferd::{PCSCD_VARIABLE, Settings, Waferd, environment};
+use crate::waferd::{PCSCD_VARIABLE, Settings, Waferd, wafer};
 use crate::wait::{until_async, within};
 
 /// All of it. Parts are public: stories use what they need.
@@ -232,10 +231,9 @@ impl Scene {
 
     /// The command `wafer` in this world, at the person's terminal where it asks for a PIN.
     pub fn wafer(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program("wafer"));
-        command.args(arguments).env_clear().envs(environment(self.waferd.folder(), self.bus.address()));
+        let mut command = wafer(self.waferd.folder(), self.bus.address());
+        command.args(arguments).current_dir(self.folder());
         command.env("GPG_TTY", self.person.tty()).env("TERM", self.person.term());
-        command.current_dir(self.folder()).stdin(Stdio::null());
         command
     }
 

@@ -4,11 +4,12 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
-use hw_sim::caller::{refused, text};
+use hw_sim::caller::{MAIL, descriptor, refused, text};
 use hw_sim::pki::{ALICE, ERIN};
 use hw_sim::programs::{run, workspace};
 use hw_sim::wait::{until_async, within};
 use hw_sim::{Caller, SoftHsm, World, mail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::JoinHandle;
 use wafer_client::{ErrorKind, WaferError};
 
@@ -130,6 +131,41 @@ async fn another_module_answers_while_one_hangs() {
     });
     opened.await;
     within("the call's end", call).await.unwrap().unwrap();
+}
+
+/// A caller whose output never ends waits for ever: nobody but waferd may hold it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_that_starts_meanwhile_holds_nothing_of_a_caller_s() {
+    let world = World::new().await;
+    world.log_in().await;
+    let ((input, writes), (reads, output)) = (mail::pipe(), mail::pipe());
+    let caller = world.caller.clone();
+    let arguments = (descriptor(&input), descriptor(&output));
+    let call = tokio::spawn(async move {
+        caller.run(MAIL, "Sign", arguments.0, arguments.1, hw_sim::Options::new()).await
+    });
+    rustix::io::write(&writes, b"From: alice@example.test\r\n").unwrap();
+    until_async("waferd reads the input", || {
+        (rustix::io::ioctl_fionread(&input).unwrap() == 0).then_some(())
+    })
+    .await;
+    let [keeper] = world.waferd.keepers()[..] else { panic!("one keeper") };
+    keeper.kill();
+    until_async("the keeper's end", || (!keeper.runs()).then_some(())).await;
+    world.log_in().await;
+    drop((input, writes, output));
+    drop(within("the call's end", call).await.unwrap());
+    let mut read = PollFd::new(&reads, PollFlags::IN);
+    let patience = Timespec { tv_sec: 20, tv_nsec: 0 };
+    let mut byte = [0];
+    loop {
+        poll(std::slice::from_mut(&mut read), Some(&patience)).unwrap();
+        assert!(!read.revents().is_empty(), "somebody still holds the output");
+        if rustix::io::read(&reads, &mut byte).unwrap() == 0 {
+            return;
+        }
+        read = PollFd::new(&reads, PollFlags::IN);
+    }
 }
 
 #[test]

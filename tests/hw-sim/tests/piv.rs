@@ -277,6 +277,17 @@ async fn the_signature_key_asks_every_time_and_nothing_comes_between() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_loses_its_power_unnoticed_costs_one_call() {
+    let world = PivWorld::new().await;
+    world.lists(1).await;
+    world.log_in(GRACE).await;
+    world.card.card.inject(Fault::once(GENERAL_AUTHENTICATE, Effect::Restart));
+    let error = refused(world.caller.sign(&message(GRACE), silent()).await, ErrorKind::TokenFailed);
+    assert!(error.message.contains(GRACE.name), "{error}");
+    openssl::verify(&world.caller.sign(&message(GRACE), silent()).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_card_costs_one_call_and_nothing_else() {
     let world = PivWorld::with(|settings| settings.set_number("module-deadline-ms", 4000)).await;
     world.lists(1).await;

@@ -41,9 +41,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The data, if the card did what it was asked.
+    /// The data, if the card did what it was asked. What it was asked every PIV card can.
     pub(super) fn ok(self) -> Result<Zeroizing<Vec<u8>>, CardError> {
-        if self.status == 0x9000 { Ok(self.data) } else { Err(meaning(self.status)) }
+        if self.status == 0x9000 { Ok(self.data) } else { Err(meaning_in_visit(self.status)) }
     }
 }
 
@@ -58,6 +58,15 @@ pub(super) fn meaning(status: u16) -> CardError {
         }
         0x6a88 => CardError::NoKey,
         _ => CardError::Failed(format!("the card answered {status:04X}")),
+    }
+}
+
+/// The same of a command that every PIV card has: one that does not know it has lost its power and with it the
+/// selected application, and nobody told.
+pub(super) fn meaning_in_visit(status: u16) -> CardError {
+    match status {
+        0x6d00 | 0x6e00 => CardError::Failed(format!("the card lost its state ({status:04X})")),
+        status => meaning(status),
     }
 }
 

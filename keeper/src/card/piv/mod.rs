@@ -110,6 +110,10 @@ impl Card for PivCard {
         })
     }
 
+    fn is_open(&self, key: &KeyInfo) -> bool {
+        Key::new(key).is_ok_and(|key| key.slot().is_open())
+    }
+
     fn logout(&mut self) -> Result<(), CardError> {
         // The PIN is the keeper's to forget; the card is shut after every visit.
         self.visitor.leave();
@@ -170,5 +174,10 @@ impl Card for PivCard {
 
     fn rest(&mut self) {
         self.visitor.leave();
+    }
+
+    fn step_aside(&mut self) {
+        self.visitor.leave();
+        self.visitor.drop_line();
     }
 }

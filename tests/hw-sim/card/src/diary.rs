@@ -78,6 +78,14 @@ impl Diary {
         std::mem::take(&mut *self.exchanges.lock().unwrap())
     }
 
+    /// The same, but an exchange that still waits for its answer stays.
+    pub fn take_answered(&self) -> Vec<Exchange> {
+        let mut exchanges = self.exchanges.lock().unwrap();
+        let waits = exchanges.last().is_some_and(|last| last.answer.is_empty());
+        let answered = exchanges.len() - usize::from(waits);
+        exchanges.drain(..answered).collect()
+    }
+
     /// How many exchanges are as `wanted` wants them.
     pub fn count(&self, wanted: impl Fn(&Exchange) -> bool) -> usize {
         self.exchanges.lock().unwrap().iter().filter(|exchange| wanted(exchange)).count()
