@@ -56,6 +56,16 @@ pub enum Command {
     Lock(TokenName),
     /// Enter a token's PIN now.
     Unlock(TokenName),
+    /// Keep a key file (PKCS#12, .p12 or .pfx) as a token; its password is asked for.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Remove a key file that was imported.
+    Forget {
+        /// The token's label, serial number or path.
+        token: String,
+    },
     /// Decide by hand which certificates to trust.
     #[command(subcommand)]
     Trust(Trust),

@@ -58,6 +58,12 @@ pub(crate) fn candidate(one: &Value) -> String {
 pub(crate) const NO_RECIPIENTS: &str = "No certificate of a recipient is kept.";
 /// `wafer recipients accept`.
 pub(crate) const ACCEPTED: &str = "Accepted: this certificate is used from now on.";
+/// `wafer import`.
+pub(crate) const IMPORTED: &str =
+    "Imported: the keys of this file are used from now on. \"wafer identities\" lists them.";
+/// `wafer forget`.
+pub(crate) const FORGOTTEN: &str =
+    "Removed: Wafer does not have these keys any more. Your own copy of the file is as it was.";
 /// `wafer recipients remove`.
 pub(crate) const REMOVED: &str = "Removed.";
 

@@ -139,6 +139,9 @@ pub trait Service {
     /// What was done with the private keys, oldest first.
     async fn log(&self) -> zbus::Result<Vec<LogLine>>;
 
+    /// Keeps a PKCS#12 file as a token; gives its path.
+    async fn import_file(&self, file: &Variant<'_>, options: &OptionMap) -> zbus::Result<OwnedObjectPath>;
+
     /// Forgets every PIN.
     async fn lock_all(&self) -> zbus::Result<()>;
 
@@ -247,6 +250,9 @@ pub trait Token {
 
     /// Asks for the PUK and a new PIN.
     async fn unblock_pin(&self, options: &OptionMap) -> zbus::Result<()>;
+
+    /// Removes a key file that was imported.
+    async fn remove(&self, options: &OptionMap) -> zbus::Result<()>;
 
     /// Forgets the PIN.
     async fn lock(&self) -> zbus::Result<()>;

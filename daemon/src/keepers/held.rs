@@ -39,6 +39,12 @@ impl Held {
         (self.absent, self.absent_identities) = (absent, absent_identities);
     }
 
+    /// Forgets what is absent: a file that is gone cannot be inserted.
+    pub(super) fn forget_absent(&mut self) {
+        self.absent.clear();
+        self.absent_identities.clear();
+    }
+
     /// The token with this id, present or remembered.
     pub(super) fn known(&self, id: &str) -> Option<&Arc<Token>> {
         self.tokens.iter().chain(&self.absent).find(|token| token.info.id == id)
@@ -95,6 +101,12 @@ mod tests {
         assert_eq!(held.known("1").unwrap().info.label, "card 1");
         assert_eq!(held.known("1").unwrap().info.pin_state, PinState::Locked);
         assert_eq!(held.identity_of("1/01").unwrap().id, key_one.id);
+
+        let mut file = Held::default();
+        file.replace(vec![one.clone()], vec![key_one.clone()]);
+        file.replace(Vec::new(), Vec::new());
+        file.forget_absent();
+        assert!(file.known("1").is_none() && file.identity_of("1/01").is_none());
 
         held.replace(vec![one, two], vec![key_two]);
         assert!(held.absent.is_empty() && held.absent_identities.is_empty());

@@ -11,6 +11,8 @@ mod source;
 mod spawn;
 
 use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,6 +71,8 @@ pub struct Keepers {
     trust_folders: Vec<std::path::PathBuf>,
     chains: chain::Chains,
     screen_locked: watch::Sender<bool>,
+    /// Keys in files are neither shown nor used.
+    cards_only: AtomicBool,
     changed: watch::Sender<u64>,
 }
 
@@ -109,6 +113,7 @@ impl Keepers {
             trust_folders: settings.trust_folders.clone(),
             chains: chain::Chains::default(),
             screen_locked,
+            cards_only: AtomicBool::new(settings.flag("identities.smart-card-only")),
             changed,
         })
     }
@@ -159,7 +164,29 @@ impl Keepers {
     }
 
     fn reachable(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.slots.iter().filter(|slot| slot.source.is_reachable())
+        self.offered().filter(|slot| slot.source.is_reachable())
+    }
+
+    /// The sources that may be used.
+    fn offered(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        let cards_only = self.cards_only.load(Ordering::Acquire);
+        self.slots.iter().filter(move |slot| !(cards_only && slot.source.is_files()))
+    }
+
+    /// Whether only keys on hardware may be used. Files are locked and vanish when that begins.
+    pub async fn set_cards_only(&self, cards_only: bool) {
+        if self.cards_only.swap(cards_only, Ordering::AcqRel) == cards_only {
+            return;
+        }
+        for slot in self.slots.iter().filter(|slot| slot.source.is_files()) {
+            if let Err(error) = slot.lock("").await {
+                tracing::warn!(%error, "the keeper of files was ended");
+            }
+        }
+        if !cards_only {
+            self.discover(LOCK_TIME).await;
+        }
+        self.changed.send_modify(|count| *count += 1);
     }
 
     /// A counter that moves whenever tokens, identities or PIN states change.
@@ -170,7 +197,7 @@ impl Keepers {
     /// Every token present; one card that shows through several sources counts once.
     pub fn tokens(&self) -> Vec<Arc<Token>> {
         let mut tokens: Vec<Arc<Token>> = Vec::new();
-        for slot in &self.slots {
+        for slot in self.offered() {
             let mut new = slot.held().tokens.clone();
             new.retain(|token| !tokens.iter().any(|known| token.shows(known)));
             tokens.append(&mut new);
@@ -186,7 +213,7 @@ impl Keepers {
     /// Every identity present; one certificate on two tokens counts once.
     pub fn identities(&self) -> Vec<Arc<Identity>> {
         let mut seen = HashSet::new();
-        let all = self.slots.iter().flat_map(|slot| slot.held().identities.clone());
+        let all = self.offered().flat_map(|slot| slot.held().identities.clone());
         all.filter(|identity| seen.insert(identity.id.clone())).collect()
     }
 
@@ -194,7 +221,7 @@ impl Keepers {
     /// their keys asks the person to insert the card.
     pub fn known_identities(&self) -> Vec<Arc<Identity>> {
         let mut all = self.identities();
-        let absent = self.slots.iter().flat_map(|slot| slot.held().absent_identities.clone());
+        let absent = self.offered().flat_map(|slot| slot.held().absent_identities.clone());
         for identity in absent {
             if all.iter().all(|known| known.id != identity.id) {
                 all.push(identity);
@@ -225,22 +252,42 @@ impl Keepers {
     /// # Errors
     /// `NoToken` if nobody has it; those of starting a keeper; those of the keeper's own refusal.
     pub async fn open(&self, grant: Grant, call: &Arc<Call>) -> Result<GrantedKey, WaferError> {
-        let slot = self.slots.iter().find(|slot| slot.has(&grant)).ok_or_else(text::no_token)?;
-        let request = GrantRequest {
-            key: grant.key().to_owned(),
-            operation: grant.operation(),
-            uses: grant.uses(),
-            requester: call.requester.clone(),
-            interactive: call.interactive,
-            deadline_ms: call.remaining_ms(),
-            place: call.place.clone(),
-            token_label: slot.label_for(&grant),
-        };
-        tokio::select! {
-            biased;
-            opened = slot.open(request, call) => opened,
-            reason = call.cancel.ended() => Err(reason.error()),
+        let slot = self.offered().find(|slot| slot.has(&grant)).ok_or_else(text::no_token)?;
+        slot.open_for(&grant, call).await
+    }
+
+    /// Keeps the PKCS#12 file that `file` can be read from as a token called `name`; gives the token's id. The
+    /// keeper asks for its password.
+    ///
+    /// # Errors
+    /// Files may not be used; their folder cannot be made; those of [`Self::open`] and of the keeper.
+    pub async fn import(
+        &self,
+        grant: &Grant,
+        name: &str,
+        file: OwnedFd,
+        call: &Arc<Call>,
+    ) -> Result<String, WaferError> {
+        let slot = self.offered().find(|slot| slot.source.is_files()).ok_or_else(text::cards_only)?;
+        slot.source.make_folder().map_err(|error| text::not_kept(&error))?;
+        let imported = slot.open_for(grant, call).await?.import_file(name, file).await;
+        slot.catch_up().await;
+        imported
+    }
+
+    /// Removes a file that was imported.
+    ///
+    /// # Errors
+    /// `NoToken`; it is no file; those of the keeper.
+    pub async fn remove(&self, token: &str) -> Result<(), WaferError> {
+        let slot = self.offered().find(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;
+        if !slot.source.is_files() {
+            return Err(text::not_removable());
         }
+        let running = slot.running().await?;
+        let removed = running.call(running.keeper.remove(token)).await;
+        slot.catch_up().await;
+        removed
     }
 
     /// Has the keeper that owns `key`, or any if none is concerned, ask the person.
@@ -254,7 +301,7 @@ impl Keepers {
         call: &Call,
     ) -> Result<Consent, WaferError> {
         let owns = |slot: &&Arc<Slot>| key.is_none_or(|key| slot.held().identity_of(key).is_some());
-        let slot = self.slots.iter().find(owns).ok_or_else(text::no_place_to_ask)?;
+        let slot = self.offered().find(owns).ok_or_else(text::no_place_to_ask)?;
         let asked = async {
             let running = slot.running().await?;
             running.call(running.keeper.consent(request)).await
@@ -405,6 +452,25 @@ impl Slot {
         Ok(running)
     }
 
+    /// Opens what `grant` is for, on behalf of `call`.
+    async fn open_for(self: &Arc<Self>, grant: &Grant, call: &Arc<Call>) -> Result<GrantedKey, WaferError> {
+        let request = GrantRequest {
+            key: grant.key().to_owned(),
+            operation: grant.operation(),
+            uses: grant.uses(),
+            requester: call.requester.clone(),
+            interactive: call.interactive,
+            deadline_ms: call.remaining_ms(),
+            place: call.place.clone(),
+            token_label: self.label_for(grant),
+        };
+        tokio::select! {
+            biased;
+            opened = self.open(request, call) => opened,
+            reason = call.cancel.ended() => Err(reason.error()),
+        }
+    }
+
     async fn open(
         self: &Arc<Self>,
         request: GrantRequest,
@@ -473,7 +539,12 @@ impl Slot {
             tokens.push(Arc::new(Token { info, source: self.source.name().to_owned(), others }));
         }
         running.holds_pin(tokens.iter().any(|token| token.info.pin_state == PinState::Unlocked));
-        self.held().replace(tokens, identities);
+        let mut held = self.held();
+        held.replace(tokens, identities);
+        if self.source.is_files() {
+            held.forget_absent();
+        }
+        drop(held);
         self.changed.send_modify(|count| *count += 1);
         Ok(())
     }
