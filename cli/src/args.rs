@@ -48,7 +48,7 @@ pub enum Command {
     Read(Read),
     /// Say what a message is, without any key.
     Inspect(Inspect),
-    /// List the tokens that are present.
+    /// List the tokens that are present, and the cards that were.
     Tokens(Tokens),
     /// List your certificates with a key on a token.
     Identities(Identities),
@@ -61,7 +61,7 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
-    /// Remove a key file that was imported.
+    /// Remove a key file that was imported, or forget a card that is absent.
     Forget {
         /// The token's label, serial number or path.
         token: String,

@@ -97,7 +97,7 @@ pub(crate) async fn unlock(
 ) -> Result<u8, WaferError> {
     let tokens = match name {
         Some(name) => vec![objects::token(client, name).await?],
-        None => objects::tokens(client).await?,
+        None => objects::present_tokens(client).await?,
     };
     for token in &tokens {
         attend(client, client.unlock(&token.path, &call::options(common))).await?;

@@ -239,7 +239,7 @@ pub trait Trust {
     async fn revoke(&self, fingerprint: &str, options: &OptionMap) -> zbus::Result<ResultMap>;
 }
 
-/// `org.waferd.Wafer1.Token`: a token that is present.
+/// `org.waferd.Wafer1.Token`: a token that is present, or a card that was seen before.
 #[zbus::proxy(interface = "org.waferd.Wafer1.Token", default_service = "org.waferd.Wafer1")]
 pub trait Token {
     /// Asks for the PIN now.
@@ -319,6 +319,9 @@ pub trait Identity {
     /// End of validity, Unix seconds.
     #[zbus(property)]
     fn not_after(&self) -> zbus::Result<i64>;
+    /// Whether its token is there.
+    #[zbus(property)]
+    fn present(&self) -> zbus::Result<bool>;
     /// The token that holds the key.
     #[zbus(property)]
     fn token(&self) -> zbus::Result<OwnedObjectPath>;

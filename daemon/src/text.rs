@@ -54,11 +54,12 @@ pub(crate) fn no_key_file() -> WaferError {
     )
 }
 
-/// A token that is a card cannot be removed by a program.
+/// A token that is present and no file cannot be removed.
 pub(crate) fn not_removable() -> WaferError {
     WaferError::new(
         ErrorKind::InvalidArgument,
-        "Only key files that were imported can be removed; this token is a card or belongs to a module.",
+        "Only key files that were imported, and cards that are absent, can be removed. This token is a card that \
+         is present, or belongs to a module.",
     )
 }
 

@@ -6,6 +6,7 @@ mod chain;
 mod desk;
 mod held;
 mod key;
+mod remembered;
 mod running;
 mod slot;
 mod source;
@@ -27,7 +28,9 @@ use crate::policy::Grant;
 use crate::request::Call;
 use crate::text;
 
+use held::Held;
 pub use key::GrantedKey;
+use remembered::Remembered;
 use slot::Slot;
 use source::Source;
 
@@ -82,14 +85,17 @@ impl Keepers {
         let (changed, _) = watch::channel(0);
         let (screen_locked, is_locked) = watch::channel(false);
         let desk = desk::Screen::default();
-        let slot = |source| {
+        let remembered = Arc::new(Remembered::open(&settings.data_folder));
+        let slot = |source: Source| {
+            let held = Held::recalled(remembered.of(source.name()));
             Arc::new(Slot {
                 source,
+                remembered: remembered.clone(),
                 settings: settings.clone(),
                 desk: desk.clone(),
                 running: tokio::sync::Mutex::default(),
                 listing: tokio::sync::Mutex::default(),
-                held: Mutex::default(),
+                held: Mutex::new(held),
                 screen_locked: is_locked.clone(),
                 changed: changed.clone(),
             })
@@ -192,6 +198,24 @@ impl Keepers {
         tokens
     }
 
+    /// Every token present, then the cards that were seen before and are absent now.
+    pub fn known_tokens(&self) -> Vec<Arc<Token>> {
+        let mut tokens = self.tokens();
+        for slot in self.offered() {
+            let mut absent = slot.held().absent.clone();
+            absent.retain(|token| {
+                !tokens.iter().any(|known| known.info.id == token.info.id || token.shows(known))
+            });
+            tokens.append(&mut absent);
+        }
+        tokens
+    }
+
+    /// The token with this id, present or absent.
+    pub fn known_token(&self, id: &str) -> Option<Arc<Token>> {
+        self.known_tokens().into_iter().find(|token| token.info.id == id)
+    }
+
     /// The token with this id.
     pub fn token(&self, id: &str) -> Option<Arc<Token>> {
         self.tokens().into_iter().find(|token| token.info.id == id)
@@ -204,7 +228,7 @@ impl Keepers {
         all.filter(|identity| seen.insert(identity.id.clone())).collect()
     }
 
-    /// Every identity present, then those of cards seen in this run that are absent now: opening one of
+    /// Every identity present, then those of cards that were seen before and are absent now: opening one of
     /// their keys asks the person to insert the card.
     pub fn known_identities(&self) -> Vec<Arc<Identity>> {
         let mut all = self.identities();
@@ -262,11 +286,14 @@ impl Keepers {
         imported
     }
 
-    /// Removes a file that was imported.
+    /// Removes a file that was imported, or forgets a card that is absent.
     ///
     /// # Errors
-    /// `NoToken`; it is no file; those of the keeper.
+    /// `NoToken`; it is a card that is present; those of the keeper.
     pub async fn remove(&self, token: &str) -> Result<(), WaferError> {
+        if self.offered().fold(false, |forgotten, slot| slot.forget(token) || forgotten) {
+            return Ok(());
+        }
         let slot = self.offered().find(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;
         if !slot.source.is_files() {
             return Err(text::not_removable());

@@ -6,12 +6,12 @@ use tokio::sync::watch;
 use wafer_client::keeper::{GrantRequest, PinState, TokenInfo};
 use wafer_client::{ErrorKind, WaferError};
 
-use super::held::Held;
+use super::held::{Held, identities_of};
+use super::remembered::Remembered;
 use super::running::Running;
 use super::source::Source;
 use super::{GrantedKey, IDLE_END, LOCK_TIME, Token, desk};
 use crate::config::Settings;
-use crate::identity::Identity;
 use crate::policy::Grant;
 use crate::request::Call;
 use crate::text;
@@ -25,6 +25,8 @@ pub(super) struct Slot {
     /// Held while the tokens are listed, so that what was listed last is what is remembered.
     pub(super) listing: tokio::sync::Mutex<()>,
     pub(super) held: Mutex<Held>,
+    /// What is known of cards over restarts.
+    pub(super) remembered: Arc<Remembered>,
     pub(super) screen_locked: watch::Receiver<bool>,
     pub(super) changed: watch::Sender<u64>,
 }
@@ -51,6 +53,16 @@ impl Slot {
 
     pub(super) fn has_token(&self, token: &str) -> bool {
         self.held().tokens.iter().any(|known| known.info.id == token)
+    }
+
+    /// Forgets a card that is absent; whether it was known.
+    pub(super) fn forget(&self, token: &str) -> bool {
+        let known = self.held().forget(token);
+        if known {
+            self.remembered.forget(self.source.name(), token);
+            self.changed.send_modify(|count| *count += 1);
+        }
+        known
     }
 
     /// The keeper, if it runs. One that is just being started holds nothing yet.
@@ -143,13 +155,17 @@ impl Slot {
     pub(super) async fn lock(&self, token: &str) -> Result<(), WaferError> {
         let Some(running) = self.current() else { return Ok(()) };
         match tokio::time::timeout(LOCK_TIME, running.call(running.keeper.lock(token))).await {
-            Ok(answer) => {
-                answer?;
+            Ok(Ok(())) => {
                 self.forgot_pins(token);
                 Ok(())
             }
-            Err(_) => {
-                tracing::warn!(module = self.source.name(), "the keeper did not forget in time and is ended");
+            // One that says it could not is about to end, and its module may still be logged in until then.
+            failed => {
+                tracing::warn!(
+                    module = self.source.name(),
+                    ?failed,
+                    "the keeper did not forget and is ended"
+                );
                 running.end();
                 running.gone().await;
                 Err(text::token_failed(self.source.name()))
@@ -172,10 +188,15 @@ impl Slot {
         let (mut tokens, mut identities) = (Vec::new(), Vec::new());
         for info in infos {
             let others = self.others(running, &info).await;
-            identities.extend(info.keys.iter().filter_map(|key| Identity::read(&info.id, key)).map(Arc::new));
-            tokens.push(Arc::new(Token { info, source: self.source.name().to_owned(), others }));
+            let token = Arc::new(Token { info, source: self.source.name().to_owned(), others });
+            identities.extend(identities_of(&token));
+            tokens.push(token);
         }
         running.holds_pin(tokens.iter().any(|token| token.info.pin_state == PinState::Unlocked));
+        // A file tells by itself what is in it.
+        if !self.source.is_files() {
+            self.remembered.note(&tokens);
+        }
         let mut held = self.held();
         held.replace(tokens, identities);
         if self.source.is_files() {

@@ -161,7 +161,7 @@ async fn allowed(
     if let Some(decided) = decided(consents.decide(rules, &program, &identity.key)) {
         return decided;
     }
-    let token = rooms.keepers.token(&identity.token);
+    let token = rooms.keepers.known_token(&identity.token);
     let request = ConsentRequest {
         question,
         object: identity.label.clone(),

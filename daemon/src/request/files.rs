@@ -36,7 +36,7 @@ pub async fn import(
     rooms.keepers.import(&grant, name, file, call).await
 }
 
-/// Removes `token`.
+/// Removes `token`: a file, or the memory of a card that is absent.
 ///
 /// # Errors
 /// The person does not allow it; those of the keepers.
