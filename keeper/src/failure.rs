@@ -89,6 +89,7 @@ impl Failure {
                 CardError::PinForm => (ErrorKind::PinIncorrect, Text::ErrorPinForm),
                 CardError::Busy(_) => (ErrorKind::CardBusy, Text::ErrorBusy),
                 CardError::FileForm => (ErrorKind::InvalidMessage, Text::ErrorFileForm),
+                CardError::FileKeyless => (ErrorKind::NoIdentity, Text::ErrorFileKeyless),
                 CardError::FileCost => (ErrorKind::LimitsExceeded, Text::ErrorFileCost),
                 CardError::NotKept(_) => (ErrorKind::Failed, Text::ErrorNotKept),
                 CardError::Hung => (ErrorKind::TokenFailed, Text::ErrorHung),

@@ -291,7 +291,7 @@ impl Keepers {
     /// # Errors
     /// `NoToken`; it is a card that is present; those of the keeper.
     pub async fn remove(&self, token: &str) -> Result<(), WaferError> {
-        if self.offered().fold(false, |forgotten, slot| slot.forget(token) || forgotten) {
+        if self.offered().any(|slot| slot.forget(token)) {
             return Ok(());
         }
         let slot = self.offered().find(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;

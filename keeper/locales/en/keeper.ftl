@@ -185,6 +185,7 @@ error-busy = The card { $token } is used by another program. Close that program,
 error-unsupported = The token { $token } cannot do this operation.
 error-decryption = The message could not be decrypted.
 error-file-form = This is no PKCS#12 file that can be read. Nothing was imported.
+error-file-keyless = This file has no private key that can be used together with its certificate. Nothing was imported.
 error-file-cost = The password of this file would take far too long to check. Nothing was imported.
 error-not-kept = The folder of key files could not be written. Look whether the disk is full.
 error-hung = The token { $token } does not answer any more. Its module is started afresh; please try again.

@@ -65,6 +65,9 @@ pub enum CardError {
     /// What was to be imported is no PKCS#12 file, or a broken one.
     #[error("no PKCS#12 file that can be read")]
     FileForm,
+    /// A file has no private key with its certificate, or of no kind that is used.
+    #[error("no private key in the file that can be used")]
+    FileKeyless,
     /// A file demands an absurd amount of work.
     #[error("the file's password is derived in too many iterations")]
     FileCost,

@@ -94,6 +94,7 @@ texts! {
     ErrorUnsupported = "error-unsupported",
     ErrorDecryption = "error-decryption",
     ErrorFileForm = "error-file-form",
+    ErrorFileKeyless = "error-file-keyless",
     ErrorFileCost = "error-file-cost",
     ErrorNotKept = "error-not-kept",
     ErrorHung = "error-hung",

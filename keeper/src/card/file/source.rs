@@ -69,12 +69,16 @@ impl Source for Files {
 
     fn import(&mut self, file: &[u8], name: &str, password: &Secret) -> Result<Identity, CardError> {
         let opened = pfx::open(file, password)?;
+        let id = store::id_of(&self.name, file);
+        // Its password was right; there is nothing to write.
+        if let Some(note) = self.folder.kept(&id) {
+            return Ok(self.identity(&id, &note));
+        }
         let has_password = match pfx::open(file, &nothing()?) {
             Ok(_) => false,
             Err(CardError::PinIncorrect) => true,
             Err(error) => return Err(error),
         };
-        let id = store::id_of(&self.name, file);
         let contents = contents(&id, &opened)?;
         let label: String = name.chars().filter(|letter| !letter.is_control()).take(LONGEST_NAME).collect();
         let note = Note::new(label, has_password, &contents)?;
@@ -90,7 +94,7 @@ impl Source for Files {
 /// The certificates of a file, those of its private keys apart.
 fn contents(id: &str, opened: &pfx::Opened) -> Result<Contents, CardError> {
     if opened.keys.is_empty() {
-        return Err(CardError::NoKey);
+        return Err(CardError::FileKeyless);
     }
     let mut contents = Contents::default();
     let certificates = opened.certificates.iter().filter(|(der, _)| der.len() <= LARGEST_CERTIFICATE);
@@ -105,7 +109,7 @@ fn contents(id: &str, opened: &pfx::Opened) -> Result<Contents, CardError> {
         }
     }
     // A key without a certificate signs and opens nothing.
-    if contents.keys.is_empty() { Err(CardError::NoKey) } else { Ok(contents) }
+    if contents.keys.is_empty() { Err(CardError::FileKeyless) } else { Ok(contents) }
 }
 
 /// The private key of a certificate: its kind and its friendly name.

@@ -121,6 +121,11 @@ impl Folder {
         Some(note).filter(|note| note.version == VERSION)
     }
 
+    /// What is public of a file that is kept with all that belongs to it.
+    pub(super) fn kept(&self, id: &str) -> Option<Note> {
+        self.note(id).filter(|_| self.file(id).is_file())
+    }
+
     /// Keeps a file. The note comes first: a token is there with its file, and never without a note.
     pub(super) fn keep(&self, id: &str, file: &[u8], note: &Note) -> Result<(), CardError> {
         let keep = || {
