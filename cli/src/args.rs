@@ -48,7 +48,7 @@ pub enum Command {
     Read(Read),
     /// Say what a message is, without any key.
     Inspect(Inspect),
-    /// List the tokens that are present.
+    /// List the tokens that are present, and the cards that were.
     Tokens(Tokens),
     /// List your certificates with a key on a token.
     Identities(Identities),
@@ -56,6 +56,16 @@ pub enum Command {
     Lock(TokenName),
     /// Enter a token's PIN now.
     Unlock(TokenName),
+    /// Keep a key file (PKCS#12, .p12 or .pfx) as a token; its password is asked for.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Remove a key file that was imported, or forget a card that is absent.
+    Forget {
+        /// The token's label, serial number or path.
+        token: String,
+    },
     /// Decide by hand which certificates to trust.
     #[command(subcommand)]
     Trust(Trust),

@@ -52,6 +52,8 @@ async fn execute(arguments: Arguments, report: &Report) -> Result<u8, WaferError
         Command::Identities(which) => service::identities(&client, which, report).await,
         Command::Lock(token) => service::lock(&client, token.token.as_deref(), report).await,
         Command::Unlock(token) => service::unlock(&client, &common, token.token.as_deref(), report).await,
+        Command::Import { file } => service::import(&client, &common, &file, report).await,
+        Command::Forget { token } => service::forget(&client, &common, &token, report).await,
         Command::Trust(command) => trust::run(&client, &common, command, report).await,
         Command::Status => service::status(&client, report).await,
         Command::Log => service::log(&client, report).await,

@@ -41,6 +41,11 @@ impl Object {
         }
     }
 
+    /// Whether it, or its token, is there.
+    pub(crate) fn is_present(&self) -> bool {
+        matches!(self.properties.get("Present").map(|value| &**value), Some(Variant::Bool(true)))
+    }
+
     /// Everything, with the object's path.
     pub(crate) fn json(&self) -> Value {
         let mut all: Map<String, Value> =
@@ -64,6 +69,13 @@ pub(crate) async fn tokens(client: &Client) -> Result<Vec<Object>, WaferError> {
     with_interface(client, TOKEN).await
 }
 
+/// Those that are present.
+pub(crate) async fn present_tokens(client: &Client) -> Result<Vec<Object>, WaferError> {
+    let mut tokens = tokens(client).await?;
+    tokens.retain(Object::is_present);
+    Ok(tokens)
+}
+
 /// The identities, in the order of their paths.
 pub(crate) async fn identities(client: &Client) -> Result<Vec<Object>, WaferError> {
     with_interface(client, IDENTITY).await
@@ -77,7 +89,7 @@ pub(crate) async fn token(client: &Client, name: &str) -> Result<Object, WaferEr
 /// The only token called `name`; without a name the only one that is present.
 pub(crate) async fn token_or_only(client: &Client, name: Option<&str>) -> Result<Object, WaferError> {
     let Some(name) = name else {
-        let mut tokens = tokens(client).await?.into_iter();
+        let mut tokens = present_tokens(client).await?.into_iter();
         return match (tokens.next(), tokens.next()) {
             (Some(token), None) => Ok(token),
             (None, _) => Err(WaferError::new(ErrorKind::NoToken, text::NO_TOKENS)),

@@ -1,5 +1,7 @@
 //! The commands about tokens, identities and the service.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use wafer_client::{Client, ErrorKind, WaferError};
 
@@ -8,7 +10,7 @@ use crate::call::{self, attend};
 use crate::objects::{self, Object};
 use crate::people::{say, values};
 use crate::report::Report;
-use crate::{exit, json, text};
+use crate::{exit, input, json, text};
 
 pub(crate) async fn tokens(client: &Client, report: &Report) -> Result<u8, WaferError> {
     let tokens = objects::tokens(client).await?;
@@ -95,13 +97,40 @@ pub(crate) async fn unlock(
 ) -> Result<u8, WaferError> {
     let tokens = match name {
         Some(name) => vec![objects::token(client, name).await?],
-        None => objects::tokens(client).await?,
+        None => objects::present_tokens(client).await?,
     };
     for token in &tokens {
         attend(client, client.unlock(&token.path, &call::options(common))).await?;
     }
     let sentence = if tokens.is_empty() { text::NO_TOKENS } else { text::UNLOCKED };
     report.say(false, sentence, &json!({ "unlocked": tokens.len() }));
+    Ok(0)
+}
+
+/// Keeps a key file as a token.
+pub(crate) async fn import(
+    client: &Client,
+    common: &Common,
+    file: &Path,
+    report: &Report,
+) -> Result<u8, WaferError> {
+    let name = file.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+    let import = client.import_file(input::open(file)?, &name, call::options(common));
+    let token = attend(client, import).await?;
+    report.say(false, text::IMPORTED, &json!({ "token": token.as_str() }));
+    Ok(0)
+}
+
+/// Removes a key file that was imported.
+pub(crate) async fn forget(
+    client: &Client,
+    common: &Common,
+    name: &str,
+    report: &Report,
+) -> Result<u8, WaferError> {
+    let token = objects::token(client, name).await?;
+    attend(client, client.remove(&token.path, &call::options(common))).await?;
+    report.say(false, text::FORGOTTEN, &json!({ "removed": token.path.as_str() }));
     Ok(0)
 }
 

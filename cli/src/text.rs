@@ -30,7 +30,7 @@ pub(crate) const NO_TOKENS: &str = "No token is present.";
 /// `wafer trust list` without any.
 pub(crate) const NO_DECISIONS: &str = "Nothing was decided by hand.";
 /// `wafer identities` without any.
-pub(crate) const NO_IDENTITIES: &str = "No token that is present holds a certificate with a key.";
+pub(crate) const NO_IDENTITIES: &str = "No token that is known holds a certificate with a key.";
 /// `wafer log` without entries.
 pub(crate) const NO_LOG: &str = "Nothing was done with your keys since the service began.";
 /// `wafer lock`.
@@ -58,6 +58,11 @@ pub(crate) fn candidate(one: &Value) -> String {
 pub(crate) const NO_RECIPIENTS: &str = "No certificate of a recipient is kept.";
 /// `wafer recipients accept`.
 pub(crate) const ACCEPTED: &str = "Accepted: this certificate is used from now on.";
+/// `wafer import`.
+pub(crate) const IMPORTED: &str =
+    "Imported: the keys of this file are used from now on. \"wafer identities\" lists them.";
+/// `wafer forget`.
+pub(crate) const FORGOTTEN: &str = "Removed: Wafer does not know this token any more.";
 /// `wafer recipients remove`.
 pub(crate) const REMOVED: &str = "Removed.";
 
@@ -306,7 +311,8 @@ pub(crate) fn token(token: &Object) -> String {
         _ => "",
     };
     let (label, serial) = (token.text("Label"), token.text("Serial"));
-    format!("{label} ({serial}, {}): {}{tries}", token.text("Source"), token.text("PinState"))
+    let state = if token.is_present() { token.text("PinState") } else { "absent".to_owned() };
+    format!("{label} ({serial}, {}): {state}{tries}", token.text("Source"))
 }
 
 /// An identity on one line.
@@ -314,8 +320,9 @@ pub(crate) fn identity(identity: &Object) -> String {
     let addresses =
         identity.list("Addresses").iter().map(|address| format!("<{address}>")).collect::<Vec<_>>();
     let fingerprint: String = identity.text("Fingerprint").chars().take(20).collect();
+    let absent = if identity.is_present() { "" } else { "; CARD ABSENT" };
     format!(
-        "{fingerprint} {} {} ({}; {}; until {})",
+        "{fingerprint} {} {} ({}; {}; until {}{absent})",
         addresses.join(" "),
         identity.text("Subject"),
         identity.text("KeyKind"),

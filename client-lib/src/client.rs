@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use zbus::export::futures_core::Stream;
 use zbus::fdo::ManagedObjects;
-use zbus::{Connection, MatchRule, MessageStream, ObjectPath, Variant};
+use zbus::{Connection, MatchRule, MessageStream, ObjectPath, OwnedObjectPath, Variant};
 
 use crate::names::{PRIVATE_SOCKET, ROOT_PATH};
 use crate::options::Options;
@@ -293,6 +293,29 @@ impl Client {
     /// Those of `Token.UnblockPin`.
     pub async fn unblock_pin(&self, token: &ObjectPath<'_>, options: &Options) -> Result<(), WaferError> {
         Ok(self.token(token).await?.unblock_pin(options.map()).await?)
+    }
+
+    /// Keeps a PKCS#12 file, which the person knows as `name`, as a token; gives its path.
+    ///
+    /// # Errors
+    /// Those of `Service.ImportFile`.
+    pub async fn import_file(
+        &self,
+        file: impl Into<Input>,
+        name: &str,
+        options: Options,
+    ) -> Result<OwnedObjectPath, WaferError> {
+        let file = file.into().into_variant()?;
+        let options = options.set("name", name.to_owned());
+        Ok(self.service().await?.import_file(&file, options.map()).await?)
+    }
+
+    /// Removes a key file that was imported.
+    ///
+    /// # Errors
+    /// Those of `Token.Remove`.
+    pub async fn remove(&self, token: &ObjectPath<'_>, options: &Options) -> Result<(), WaferError> {
+        Ok(self.token(token).await?.remove(options.map()).await?)
     }
 
     /// Listens to changes of [`Self::objects`]: begin before the first look at them.

@@ -33,6 +33,8 @@ pub enum Operation {
     ChangePin = 4,
     /// Set a new PIN with the PUK (`Token.UnblockPin`); the key field names the token.
     UnblockPin = 5,
+    /// Keep a PKCS#12 file as a token; the key field is empty.
+    ImportFile = 6,
 }
 
 impl Operation {
@@ -119,6 +121,8 @@ pub enum Question {
     Setting = 4,
     /// Trust or distrust a certificate, or forget that.
     Trust = 5,
+    /// Remove a key file that was imported, or a card that is remembered.
+    Removal = 6,
 }
 
 /// A question of consent. It appears in the person's own session only (pin-rules 10).
@@ -413,6 +417,13 @@ pub trait Keeper {
     /// Asks for the old PIN and a new one and sets it, under a grant for [`Operation::ChangePin`]; asks for the
     /// PUK in place of the old PIN under one for [`Operation::UnblockPin`].
     async fn change_pin(&self, grant: GrantId, unblock: bool) -> zbus::Result<()>;
+
+    /// Keeps the PKCS#12 file that `file` can be read from (a memfd) as a token called `name`, under a grant for
+    /// [`Operation::ImportFile`]: asks for its password. Gives the token's id.
+    async fn import_file(&self, grant: GrantId, name: &str, file: OwnedFd) -> zbus::Result<String>;
+
+    /// Removes a token that was imported.
+    async fn remove(&self, token: &str) -> zbus::Result<()>;
 
     /// Forgets the PIN of a token and logs out; the empty name means every token.
     /// Answers only when it is forgotten; never waits for the card.

@@ -139,6 +139,9 @@ pub trait Service {
     /// What was done with the private keys, oldest first.
     async fn log(&self) -> zbus::Result<Vec<LogLine>>;
 
+    /// Keeps a PKCS#12 file as a token; gives its path.
+    async fn import_file(&self, file: &Variant<'_>, options: &OptionMap) -> zbus::Result<OwnedObjectPath>;
+
     /// Forgets every PIN.
     async fn lock_all(&self) -> zbus::Result<()>;
 
@@ -236,7 +239,7 @@ pub trait Trust {
     async fn revoke(&self, fingerprint: &str, options: &OptionMap) -> zbus::Result<ResultMap>;
 }
 
-/// `org.waferd.Wafer1.Token`: a token that is present.
+/// `org.waferd.Wafer1.Token`: a token that is present, or a card that was seen before.
 #[zbus::proxy(interface = "org.waferd.Wafer1.Token", default_service = "org.waferd.Wafer1")]
 pub trait Token {
     /// Asks for the PIN now.
@@ -247,6 +250,9 @@ pub trait Token {
 
     /// Asks for the PUK and a new PIN.
     async fn unblock_pin(&self, options: &OptionMap) -> zbus::Result<()>;
+
+    /// Removes a key file that was imported.
+    async fn remove(&self, options: &OptionMap) -> zbus::Result<()>;
 
     /// Forgets the PIN.
     async fn lock(&self) -> zbus::Result<()>;
@@ -313,6 +319,9 @@ pub trait Identity {
     /// End of validity, Unix seconds.
     #[zbus(property)]
     fn not_after(&self) -> zbus::Result<i64>;
+    /// Whether its token is there.
+    #[zbus(property)]
+    fn present(&self) -> zbus::Result<bool>;
     /// The token that holds the key.
     #[zbus(property)]
     fn token(&self) -> zbus::Result<OwnedObjectPath>;

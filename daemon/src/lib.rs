@@ -90,6 +90,17 @@ fn decisions(settings: &Settings) -> Option<Arc<Decisions>> {
         .map(Arc::new)
 }
 
+/// Keeps the keepers to the setting `identities.smart-card-only`.
+async fn follow_cards_only(live: Arc<Live>, keepers: Arc<Keepers>) {
+    let mut changes = live.changes();
+    loop {
+        keepers.set_cards_only(live.get().flag("identities.smart-card-only")).await;
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -108,6 +119,7 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
         trusted: request::identities::Trusted::default(),
         consents: request::consent::Consents::new(&settings),
     };
+    tokio::spawn(follow_cards_only(live.clone(), keepers.clone()));
     tokio::spawn(live.follow());
     let service = bus::Service::new(rooms);
     let served = bus::serve(&service).await?;

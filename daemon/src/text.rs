@@ -34,6 +34,35 @@ pub(crate) fn reader_gone() -> WaferError {
     WaferError::new(ErrorKind::OutputFailed, "The program that was to receive the result closed its end.")
 }
 
+/// Keys in files are not to be used.
+pub(crate) fn cards_only() -> WaferError {
+    WaferError::new(
+        ErrorKind::AccessDenied,
+        "Only keys on smart cards may be used here (the setting identities.smart-card-only), so no key file can \
+         be imported.",
+    )
+}
+
+/// A key file whose name the program did not say.
+pub(crate) const UNNAMED_FILE: &str = "keys.p12";
+
+/// What was to be imported is too large for a key file.
+pub(crate) fn no_key_file() -> WaferError {
+    WaferError::new(
+        ErrorKind::InvalidMessage,
+        "This is no PKCS#12 file: none is larger than 1 MiB. Nothing was imported.",
+    )
+}
+
+/// A token that is present and no file cannot be removed.
+pub(crate) fn not_removable() -> WaferError {
+    WaferError::new(
+        ErrorKind::InvalidArgument,
+        "Only key files that were imported, and cards that are absent, can be removed. This token is a card that \
+         is present, or belongs to a module.",
+    )
+}
+
 /// An argument or option is wrong.
 pub(crate) fn invalid_argument(argument: &str, problem: &str) -> WaferError {
     WaferError::new(

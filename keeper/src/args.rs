@@ -24,6 +24,11 @@ pub enum Kind {
     },
     /// `pcsc`: PIV cards in pcscd's readers.
     Pcsc,
+    /// `files`: PKCS#12 files that were imported.
+    Files {
+        /// Where they lie, an absolute path.
+        folder: PathBuf,
+    },
 }
 
 /// Settings of a keeper. Durations of zero mean "never cache" or "at once".
@@ -79,6 +84,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Str
         Some("pkcs11") => settings(Kind::Pkcs11 { module: PathBuf::new() }, arguments).map(Command::Keep),
         Some("roots") => module_only(arguments).map(Command::Roots),
         Some("pcsc") => settings(Kind::Pcsc, arguments).map(Command::Keep),
+        Some("files") => settings(Kind::Files { folder: PathBuf::new() }, arguments).map(Command::Keep),
         Some("prompt-helper") => Ok(Command::PromptHelper),
         Some(other) => Err(format!("unknown kind of keeper: {other}")),
         None => Err("wafer-keeper is started by waferd; there is nothing to do with it by hand".to_owned()),
@@ -105,11 +111,12 @@ fn settings(kind: Kind, mut arguments: impl Iterator<Item = String>) -> Result<S
             }
         }
     }
-    let module = match &settings.kind {
+    let needed = match &settings.kind {
         Kind::Pkcs11 { module } => Some((module, "--module")),
+        Kind::Files { folder } => Some((folder, "--folder")),
         Kind::Pcsc => None,
     };
-    for (path, option) in module.into_iter().chain([(&settings.pinentry, "--pinentry")]) {
+    for (path, option) in needed.into_iter().chain([(&settings.pinentry, "--pinentry")]) {
         if !path.is_absolute() {
             return Err(format!("{option} must be an absolute path"));
         }
@@ -123,6 +130,10 @@ fn settings(kind: Kind, mut arguments: impl Iterator<Item = String>) -> Result<S
 fn set(settings: &mut Settings, option: &str, value: String) -> Result<(), String> {
     match (option, &mut settings.kind) {
         ("--module", Kind::Pkcs11 { module }) => *module = value.into(),
+        ("--folder", Kind::Files { folder }) => {
+            *folder = value.into();
+            settings.state.push(folder.clone());
+        }
         ("--name", _) => settings.name = value,
         ("--state", _) => settings.state.push(value.into()),
         ("--env", _) => {
@@ -165,12 +176,24 @@ mod tests {
     }
 
     #[test]
+    fn the_folder_of_files_may_be_written() {
+        let Command::Keep(settings) = parse(words("files --name files --folder /f")).unwrap() else {
+            panic!("no keeper")
+        };
+        assert_eq!(settings.kind, Kind::Files { folder: "/f".into() });
+        assert_eq!(settings.state, [PathBuf::from("/f")]);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (line, word) in [
             ("", "waferd"),
             ("piv", "piv"),
             ("pcsc", "--name"),
             ("pcsc --name piv --module /m.so", "--module"),
+            ("files --name x", "--folder"),
+            ("files --name x --folder files", "--folder"),
+            ("pcsc --name x --folder /f", "--folder"),
             ("pkcs11 --module m.so --name x", "--module"),
             ("pkcs11 --module /m.so", "--name"),
             ("pkcs11 --module /m.so --name x --idle-timeout-ms soon", "--idle-timeout-ms"),

@@ -50,6 +50,7 @@ const OTHERS: &[&str] = &[
     "identity",
     "include-certificates",
     "key-transport",
+    "name",
     "output",
     "recipient-certificates",
     "recipients",

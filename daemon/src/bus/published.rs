@@ -22,7 +22,7 @@ struct Shown {
     connection: Connection,
     door: Door,
     tokens: HashMap<OwnedObjectPath, State>,
-    identities: HashMap<OwnedObjectPath, ()>,
+    identities: HashMap<OwnedObjectPath, Place>,
 }
 
 /// The properties of a token that change.
@@ -31,6 +31,14 @@ struct State {
     pin: PinState,
     tries: TriesLeft,
     reader: String,
+    present: bool,
+}
+
+/// Where an identity's key is.
+#[derive(Clone, PartialEq, Eq)]
+struct Place {
+    token: String,
+    present: bool,
 }
 
 impl Published {
@@ -78,12 +86,12 @@ impl Shown {
         let keepers = &self.door.service.rooms.keepers;
         let server = self.connection.object_server();
         let tokens: HashMap<_, _> = keepers
-            .tokens()
+            .known_tokens()
             .into_iter()
             .map(|token| (path(TOKEN_PATH_PREFIX, &token.info.id), token))
             .collect();
         let identities: HashMap<_, _> =
-            keepers.identities().into_iter().map(|known| (identity_path(&known.id), known)).collect();
+            keepers.known_identities().into_iter().map(|known| (identity_path(&known.id), known)).collect();
         // Identities go before their token and come after it.
         for gone in missing(&self.identities, &identities) {
             server.remove::<Identity, _>(&gone).await?;
@@ -95,7 +103,12 @@ impl Shown {
         }
         for (path, token) in tokens {
             let info = &token.info;
-            let state = State { pin: info.pin_state, tries: info.tries_left, reader: info.reader.clone() };
+            let state = State {
+                pin: info.pin_state,
+                tries: info.tries_left,
+                reader: info.reader.clone(),
+                present: keepers.is_present(&info.id),
+            };
             match self.tokens.insert(path.clone(), state.clone()) {
                 None => {
                     server.at(&path, Token { door: self.door.clone(), known: token }).await?;
@@ -105,8 +118,22 @@ impl Shown {
             }
         }
         for (path, known) in identities {
-            if self.identities.insert(path.clone(), ()).is_none() {
-                server.at(&path, Identity(Arc::clone(&known))).await?;
+            let place = Place { token: known.token.clone(), present: keepers.is_present(&known.token) };
+            let before = self.identities.insert(path.clone(), place.clone());
+            // The same certificate on another token: what the object says of its token never changes.
+            if before.as_ref().is_some_and(|before| before.token != place.token) {
+                server.remove::<Identity, _>(&path).await?;
+            }
+            match before {
+                Some(before) if before.token == place.token => {
+                    if before.present != place.present {
+                        let identity = server.interface::<_, Identity>(&path).await?;
+                        identity.get().await.present_changed(identity.signal_emitter()).await?;
+                    }
+                }
+                _ => {
+                    server.at(&path, Identity { door: self.door.clone(), known: Arc::clone(&known) }).await?;
+                }
             }
         }
         Ok(())
@@ -136,6 +163,9 @@ async fn tell(
     if before.tries != now.tries {
         object.tries_left_changed(emitter).await?;
         object.tries_count_changed(emitter).await?;
+    }
+    if before.present != now.present {
+        object.present_changed(emitter).await?;
     }
     if before.reader != now.reader {
         object.reader_changed(emitter).await?;

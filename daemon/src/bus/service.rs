@@ -1,11 +1,17 @@
 //! `org.waferd.Wafer1.Service`: log, state, locking everything (`dbus/org.waferd.Wafer1.Service.xml`).
 
 use wafer_client::WaferError;
+use wafer_client::names::TOKEN_PATH_PREFIX;
+use zbus::message::Header;
+use zbus::{Connection, OwnedObjectPath};
 
-use super::answer::{Answer, Value};
+use super::answer::{Answer, Value, path};
 use super::door::Door;
+use super::mail::RawOptions;
+use super::options::Options;
+use super::stream::{self, Contents, MessageArgument};
 use crate::identity::choose::{Candidate, Purpose};
-use crate::request::identities;
+use crate::request::{files, identities};
 use crate::text;
 
 /// The interface on one connection.
@@ -24,6 +30,24 @@ impl ServiceObject {
             (entry.time_ms, entry.token, entry.key, entry.event, entry.program, entry.outcome)
         };
         Ok(entries.map(line).collect())
+    }
+
+    #[zbus(out_args("token"))]
+    async fn import_file(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+        file: MessageArgument,
+        options: RawOptions,
+    ) -> Result<OwnedObjectPath, WaferError> {
+        let mut options = Options::new(options, &["name"])?;
+        let visit = self.0.enter(&header, &mut options).await?;
+        let name = options.text("name")?.filter(|name| !name.is_empty());
+        let file = stream::input("file", file, Contents::OnePass, &visit.call)?;
+        let name = name.unwrap_or_else(|| text::UNNAMED_FILE.to_owned());
+        let work = files::import(&self.0.service.rooms, &visit.call, &name, file.supply);
+        let id = visit.run(connection, None, work).await?;
+        Ok(path(TOKEN_PATH_PREFIX, &id))
     }
 
     async fn lock_all(&self) -> Result<(), WaferError> {

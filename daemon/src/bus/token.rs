@@ -11,6 +11,7 @@ use super::door::Door;
 use super::mail::RawOptions;
 use super::options::Options;
 use crate::keepers::Token as Known;
+use crate::request::files;
 use crate::{policy, text};
 
 /// Fewer tries than this are called few where the token counts them: cards have three or more.
@@ -92,6 +93,18 @@ impl Token {
         options: RawOptions,
     ) -> Result<(), WaferError> {
         self.set_pin(&header, connection, options, Operation::UnblockPin).await
+    }
+
+    async fn remove(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &Connection,
+        options: RawOptions,
+    ) -> Result<(), WaferError> {
+        let mut options = Options::new(options, &[])?;
+        let visit = self.door.enter(&header, &mut options).await?;
+        let work = files::remove(&self.door.service.rooms, &visit.call, &self.known);
+        visit.run(connection, None, work).await
     }
 
     async fn lock(&self) -> Result<(), WaferError> {

@@ -161,15 +161,13 @@ pub(super) async fn inspect(
     let input = stream::input("input", input, Contents::OnePass, &visit.call)?;
     let work = inspect::inspect(&door.service.rooms, &visit.call, input.supply);
     let inspected = visit.run(connection, None, work).await?;
-    // Identities are listed only while their token is present.
-    let present = !inspected.identities.is_empty();
     let identities = inspected.identities.iter().map(|id| identity_path(id)).collect();
     let mut answer = Answer::from([
         ("layer", layer(inspected.seen.layer).into()),
         ("layers", Value::Texts(inspected.seen.layers.iter().map(|one| layer(*one).to_owned()).collect())),
         ("recipients", Value::count(inspected.seen.recipients.len())),
         ("identities", Value::Paths(identities)),
-        ("token-present", Value::Flag(present)),
+        ("token-present", Value::Flag(inspected.present)),
     ]);
     answer.insert("content-cipher", Value::Text(inspected.seen.cipher.unwrap_or_default()));
     Ok(answer)

@@ -14,13 +14,19 @@ pub(super) struct Held {
     pub(super) tokens: Vec<Arc<Token>>,
     /// Identities on them.
     pub(super) identities: Vec<Arc<Identity>>,
-    /// Seen in this run and absent now.
+    /// Seen before, in this run or an earlier one, and absent now.
     pub(super) absent: Vec<Arc<Token>>,
     /// Identities on those.
     pub(super) absent_identities: Vec<Arc<Identity>>,
 }
 
 impl Held {
+    /// What is remembered of an earlier run.
+    pub(super) fn recalled(absent: Vec<Arc<Token>>) -> Self {
+        let identities = absent.iter().flat_map(|token| identities_of(token)).collect();
+        Self { absent, absent_identities: identities, ..Self::default() }
+    }
+
     /// Takes a new list; what was there before and is in it no more is remembered.
     pub(super) fn replace(&mut self, tokens: Vec<Arc<Token>>, identities: Vec<Arc<Identity>>) {
         let mut absent = std::mem::replace(&mut self.tokens, tokens);
@@ -39,6 +45,20 @@ impl Held {
         (self.absent, self.absent_identities) = (absent, absent_identities);
     }
 
+    /// Forgets a token that is absent; whether there was one.
+    pub(super) fn forget(&mut self, id: &str) -> bool {
+        let before = self.absent.len();
+        self.absent.retain(|token| token.info.id != id);
+        self.absent_identities.retain(|identity| identity.token != id);
+        self.absent.len() < before
+    }
+
+    /// Forgets what is absent: a file that is gone cannot be inserted.
+    pub(super) fn forget_absent(&mut self) {
+        self.absent.clear();
+        self.absent_identities.clear();
+    }
+
     /// The token with this id, present or remembered.
     pub(super) fn known(&self, id: &str) -> Option<&Arc<Token>> {
         self.tokens.iter().chain(&self.absent).find(|token| token.info.id == id)
@@ -48,6 +68,12 @@ impl Held {
     pub(super) fn identity_of(&self, key: &str) -> Option<&Arc<Identity>> {
         self.identities.iter().chain(&self.absent_identities).find(|identity| identity.key == key)
     }
+}
+
+/// The identities on `token`.
+pub(super) fn identities_of(token: &Token) -> impl Iterator<Item = Arc<Identity>> {
+    let id = &token.info.id;
+    token.info.keys.iter().filter_map(move |key| Identity::read(id, key)).map(Arc::new)
 }
 
 #[cfg(test)]
@@ -95,6 +121,12 @@ mod tests {
         assert_eq!(held.known("1").unwrap().info.label, "card 1");
         assert_eq!(held.known("1").unwrap().info.pin_state, PinState::Locked);
         assert_eq!(held.identity_of("1/01").unwrap().id, key_one.id);
+
+        let mut file = Held::default();
+        file.replace(vec![one.clone()], vec![key_one.clone()]);
+        file.replace(Vec::new(), Vec::new());
+        file.forget_absent();
+        assert!(file.known("1").is_none() && file.identity_of("1/01").is_none());
 
         held.replace(vec![one, two], vec![key_two]);
         assert!(held.absent.is_empty() && held.absent_identities.is_empty());

@@ -87,6 +87,14 @@ impl GrantedKey {
         self.ask(self.running.keeper.change_pin(self.grant, unblock)).await
     }
 
+    /// Has the file behind `file` kept as a token called `name`; gives its id.
+    ///
+    /// # Errors
+    /// The keeper's own, or why the call was ended.
+    pub async fn import_file(&self, name: &str, file: OwnedFd) -> Result<String, WaferError> {
+        self.ask(self.running.keeper.import_file(self.grant, name, file.into())).await
+    }
+
     async fn ask<T>(&self, call: impl Future<Output = zbus::Result<T>>) -> Result<T, WaferError> {
         tokio::select! {
             biased;

@@ -6,17 +6,21 @@ mod chain;
 mod desk;
 mod held;
 mod key;
+mod remembered;
 mod running;
+mod slot;
 mod source;
 mod spawn;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use wafer_client::keeper::{Consent, ConsentRequest, GrantRequest, KeyInfo, LogEntry, PinState, TokenInfo};
-use wafer_client::{ErrorKind, WaferError};
+use wafer_client::WaferError;
+use wafer_client::keeper::{Consent, ConsentRequest, KeyInfo, LogEntry, PinState, TokenInfo};
 
 use crate::config::Settings;
 use crate::identity::Identity;
@@ -26,7 +30,8 @@ use crate::text;
 
 use held::Held;
 pub use key::GrantedKey;
-use running::Running;
+use remembered::Remembered;
+use slot::Slot;
 use source::Source;
 
 /// A keeper that does nothing and holds no PIN ends after this time.
@@ -69,19 +74,8 @@ pub struct Keepers {
     trust_folders: Vec<std::path::PathBuf>,
     chains: chain::Chains,
     screen_locked: watch::Sender<bool>,
-    changed: watch::Sender<u64>,
-}
-
-/// One token source.
-struct Slot {
-    source: Source,
-    settings: Settings,
-    desk: desk::Screen,
-    running: tokio::sync::Mutex<Option<Arc<Running>>>,
-    /// Held while the tokens are listed, so that what was listed last is what is remembered.
-    listing: tokio::sync::Mutex<()>,
-    held: Mutex<Held>,
-    screen_locked: watch::Receiver<bool>,
+    /// Keys in files are neither shown nor used.
+    cards_only: AtomicBool,
     changed: watch::Sender<u64>,
 }
 
@@ -91,14 +85,17 @@ impl Keepers {
         let (changed, _) = watch::channel(0);
         let (screen_locked, is_locked) = watch::channel(false);
         let desk = desk::Screen::default();
-        let slot = |source| {
+        let remembered = Arc::new(Remembered::open(&settings.data_folder));
+        let slot = |source: Source| {
+            let held = Held::recalled(remembered.of(source.name()));
             Arc::new(Slot {
                 source,
+                remembered: remembered.clone(),
                 settings: settings.clone(),
                 desk: desk.clone(),
                 running: tokio::sync::Mutex::default(),
                 listing: tokio::sync::Mutex::default(),
-                held: Mutex::default(),
+                held: Mutex::new(held),
                 screen_locked: is_locked.clone(),
                 changed: changed.clone(),
             })
@@ -109,6 +106,7 @@ impl Keepers {
             trust_folders: settings.trust_folders.clone(),
             chains: chain::Chains::default(),
             screen_locked,
+            cards_only: AtomicBool::new(settings.flag("identities.smart-card-only")),
             changed,
         })
     }
@@ -159,7 +157,29 @@ impl Keepers {
     }
 
     fn reachable(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.slots.iter().filter(|slot| slot.source.is_reachable())
+        self.offered().filter(|slot| slot.source.is_reachable())
+    }
+
+    /// The sources that may be used.
+    fn offered(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        let cards_only = self.cards_only.load(Ordering::Acquire);
+        self.slots.iter().filter(move |slot| !(cards_only && slot.source.is_files()))
+    }
+
+    /// Whether only keys on hardware may be used. Files are locked and vanish when that begins.
+    pub async fn set_cards_only(&self, cards_only: bool) {
+        if self.cards_only.swap(cards_only, Ordering::AcqRel) == cards_only {
+            return;
+        }
+        for slot in self.slots.iter().filter(|slot| slot.source.is_files()) {
+            if let Err(error) = slot.lock("").await {
+                tracing::warn!(%error, "the keeper of files was ended");
+            }
+        }
+        if !cards_only {
+            self.discover(LOCK_TIME).await;
+        }
+        self.changed.send_modify(|count| *count += 1);
     }
 
     /// A counter that moves whenever tokens, identities or PIN states change.
@@ -170,12 +190,30 @@ impl Keepers {
     /// Every token present; one card that shows through several sources counts once.
     pub fn tokens(&self) -> Vec<Arc<Token>> {
         let mut tokens: Vec<Arc<Token>> = Vec::new();
-        for slot in &self.slots {
+        for slot in self.offered() {
             let mut new = slot.held().tokens.clone();
             new.retain(|token| !tokens.iter().any(|known| token.shows(known)));
             tokens.append(&mut new);
         }
         tokens
+    }
+
+    /// Every token present, then the cards that were seen before and are absent now.
+    pub fn known_tokens(&self) -> Vec<Arc<Token>> {
+        let mut tokens = self.tokens();
+        for slot in self.offered() {
+            let mut absent = slot.held().absent.clone();
+            absent.retain(|token| {
+                !tokens.iter().any(|known| known.info.id == token.info.id || token.shows(known))
+            });
+            tokens.append(&mut absent);
+        }
+        tokens
+    }
+
+    /// The token with this id, present or absent.
+    pub fn known_token(&self, id: &str) -> Option<Arc<Token>> {
+        self.known_tokens().into_iter().find(|token| token.info.id == id)
     }
 
     /// The token with this id.
@@ -186,15 +224,15 @@ impl Keepers {
     /// Every identity present; one certificate on two tokens counts once.
     pub fn identities(&self) -> Vec<Arc<Identity>> {
         let mut seen = HashSet::new();
-        let all = self.slots.iter().flat_map(|slot| slot.held().identities.clone());
+        let all = self.offered().flat_map(|slot| slot.held().identities.clone());
         all.filter(|identity| seen.insert(identity.id.clone())).collect()
     }
 
-    /// Every identity present, then those of cards seen in this run that are absent now: opening one of
+    /// Every identity present, then those of cards that were seen before and are absent now: opening one of
     /// their keys asks the person to insert the card.
     pub fn known_identities(&self) -> Vec<Arc<Identity>> {
         let mut all = self.identities();
-        let absent = self.slots.iter().flat_map(|slot| slot.held().absent_identities.clone());
+        let absent = self.offered().flat_map(|slot| slot.held().absent_identities.clone());
         for identity in absent {
             if all.iter().all(|known| known.id != identity.id) {
                 all.push(identity);
@@ -225,22 +263,45 @@ impl Keepers {
     /// # Errors
     /// `NoToken` if nobody has it; those of starting a keeper; those of the keeper's own refusal.
     pub async fn open(&self, grant: Grant, call: &Arc<Call>) -> Result<GrantedKey, WaferError> {
-        let slot = self.slots.iter().find(|slot| slot.has(&grant)).ok_or_else(text::no_token)?;
-        let request = GrantRequest {
-            key: grant.key().to_owned(),
-            operation: grant.operation(),
-            uses: grant.uses(),
-            requester: call.requester.clone(),
-            interactive: call.interactive,
-            deadline_ms: call.remaining_ms(),
-            place: call.place.clone(),
-            token_label: slot.label_for(&grant),
-        };
-        tokio::select! {
-            biased;
-            opened = slot.open(request, call) => opened,
-            reason = call.cancel.ended() => Err(reason.error()),
+        let slot = self.offered().find(|slot| slot.has(&grant)).ok_or_else(text::no_token)?;
+        slot.open_for(&grant, call).await
+    }
+
+    /// Keeps the PKCS#12 file that `file` can be read from as a token called `name`; gives the token's id. The
+    /// keeper asks for its password.
+    ///
+    /// # Errors
+    /// Files may not be used; their folder cannot be made; those of [`Self::open`] and of the keeper.
+    pub async fn import(
+        &self,
+        grant: &Grant,
+        name: &str,
+        file: OwnedFd,
+        call: &Arc<Call>,
+    ) -> Result<String, WaferError> {
+        let slot = self.offered().find(|slot| slot.source.is_files()).ok_or_else(text::cards_only)?;
+        slot.source.make_folder().map_err(|error| text::not_kept(&error))?;
+        let imported = slot.open_for(grant, call).await?.import_file(name, file).await;
+        slot.catch_up().await;
+        imported
+    }
+
+    /// Removes a file that was imported, or forgets a card that is absent.
+    ///
+    /// # Errors
+    /// `NoToken`; it is a card that is present; those of the keeper.
+    pub async fn remove(&self, token: &str) -> Result<(), WaferError> {
+        if self.offered().any(|slot| slot.forget(token)) {
+            return Ok(());
         }
+        let slot = self.offered().find(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;
+        if !slot.source.is_files() {
+            return Err(text::not_removable());
+        }
+        let running = slot.running().await?;
+        let removed = running.call(running.keeper.remove(token)).await;
+        slot.catch_up().await;
+        removed
     }
 
     /// Has the keeper that owns `key`, or any if none is concerned, ask the person.
@@ -254,7 +315,7 @@ impl Keepers {
         call: &Call,
     ) -> Result<Consent, WaferError> {
         let owns = |slot: &&Arc<Slot>| key.is_none_or(|key| slot.held().identity_of(key).is_some());
-        let slot = self.slots.iter().find(owns).ok_or_else(text::no_place_to_ask)?;
+        let slot = self.offered().find(owns).ok_or_else(text::no_place_to_ask)?;
         let asked = async {
             let running = slot.running().await?;
             running.call(running.keeper.consent(request)).await
@@ -346,179 +407,5 @@ impl Keepers {
                 running.gone().await;
             }
         }
-    }
-}
-
-impl Slot {
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn has(&self, grant: &Grant) -> bool {
-        if grant.operation().is_about_token() {
-            self.has_token(grant.key())
-        } else {
-            self.held().identity_of(grant.key()).is_some()
-        }
-    }
-
-    /// The label of the token that `grant` is for; empty if it is not known.
-    fn label_for(&self, grant: &Grant) -> String {
-        let held = self.held();
-        let token = held.identity_of(grant.key()).map_or(grant.key(), |identity| identity.token.as_str());
-        held.known(token).map_or(String::new(), |token| token.info.label.clone())
-    }
-
-    fn has_token(&self, token: &str) -> bool {
-        self.held().tokens.iter().any(|known| known.info.id == token)
-    }
-
-    /// The keeper, if it runs. One that is just being started holds nothing yet.
-    fn current(&self) -> Option<Arc<Running>> {
-        let running = self.running.try_lock().ok()?;
-        running.clone().filter(|running| !running.is_gone())
-    }
-
-    /// The keeper, started if need be. The first need lists its tokens too.
-    async fn running(self: &Arc<Self>) -> Result<Arc<Running>, WaferError> {
-        let mut place = self.running.lock().await;
-        if let Some(running) = place.as_ref().filter(|running| !running.is_gone()) {
-            running.touch();
-            return Ok(running.clone());
-        }
-        let running = Running::start(&self.source, &self.settings, &self.desk).await?;
-        // Told before it is asked for anything, and once more if that changed meanwhile.
-        let told = *self.screen_locked.borrow();
-        if told {
-            running.call(running.keeper.screen(told)).await?;
-        }
-        if let Err(error) = self.refresh(&running).await {
-            running.end();
-            return Err(error);
-        }
-        tokio::spawn(self.clone().watch(running.clone()));
-        *place = Some(running.clone());
-        drop(place);
-        if *self.screen_locked.borrow() != told {
-            self.tell_screen().await;
-        }
-        Ok(running)
-    }
-
-    async fn open(
-        self: &Arc<Self>,
-        request: GrantRequest,
-        call: &Arc<Call>,
-    ) -> Result<GrantedKey, WaferError> {
-        let running = self.running().await?;
-        match running.call(running.keeper.grant(&request)).await {
-            // It ended, idle or killed, just as it was asked, and had begun nothing for this request.
-            Err(error) if error.kind == ErrorKind::TokenFailed && running.is_gone() => {
-                let running = self.running().await?;
-                let grant = running.call(running.keeper.grant(&request)).await?;
-                Ok(GrantedKey::new(running, grant, request.uses, call))
-            }
-            grant => Ok(GrantedKey::new(running, grant?, request.uses, call)),
-        }
-    }
-
-    /// Tells the keeper, if one runs, how the screen is; one that does not take it in is ended.
-    async fn tell_screen(&self) {
-        let Some(running) = self.current() else { return };
-        let locked = *self.screen_locked.borrow();
-        let told = tokio::time::timeout(LOCK_TIME, running.call(running.keeper.screen(locked))).await;
-        if !matches!(told, Ok(Ok(()))) {
-            tracing::warn!(
-                module = self.source.name(),
-                "the keeper did not take in that the screen is locked"
-            );
-            running.end();
-            running.gone().await;
-        }
-    }
-
-    async fn lock(&self, token: &str) -> Result<(), WaferError> {
-        let Some(running) = self.current() else { return Ok(()) };
-        match tokio::time::timeout(LOCK_TIME, running.call(running.keeper.lock(token))).await {
-            Ok(answer) => {
-                answer?;
-                self.forgot_pins(token);
-                Ok(())
-            }
-            Err(_) => {
-                tracing::warn!(module = self.source.name(), "the keeper did not forget in time and is ended");
-                running.end();
-                running.gone().await;
-                Err(text::token_failed(self.source.name()))
-            }
-        }
-    }
-
-    /// Lists the tokens again, if the keeper runs.
-    async fn catch_up(&self) {
-        let Some(running) = self.current() else { return };
-        if let Err(error) = self.refresh(&running).await {
-            tracing::warn!(module = self.source.name(), %error, "its tokens cannot be listed");
-        }
-    }
-
-    /// Asks `running` for its tokens and remembers them.
-    async fn refresh(&self, running: &Running) -> Result<(), WaferError> {
-        let _alone = self.listing.lock().await;
-        let infos = running.call(running.keeper.tokens()).await?;
-        let (mut tokens, mut identities) = (Vec::new(), Vec::new());
-        for info in infos {
-            let others = self.others(running, &info).await;
-            identities.extend(info.keys.iter().filter_map(|key| Identity::read(&info.id, key)).map(Arc::new));
-            tokens.push(Arc::new(Token { info, source: self.source.name().to_owned(), others }));
-        }
-        running.holds_pin(tokens.iter().any(|token| token.info.pin_state == PinState::Unlocked));
-        self.held().replace(tokens, identities);
-        self.changed.send_modify(|count| *count += 1);
-        Ok(())
-    }
-
-    async fn others(&self, running: &Running, info: &TokenInfo) -> Vec<Vec<u8>> {
-        if info.other_certificates == 0 {
-            return Vec::new();
-        }
-        let known = self.held().known(&info.id).cloned();
-        if let Some(known) = known.filter(|known| known.others.len() == info.other_certificates as usize) {
-            return known.others.clone();
-        }
-        running.call(running.keeper.certificates(&info.id)).await.unwrap_or_default()
-    }
-
-    /// Follows one keeper until it is gone.
-    async fn watch(self: Arc<Self>, running: Arc<Running>) {
-        let mut changes = running.changes();
-        loop {
-            tokio::select! {
-                () = running.gone() => break,
-                () = running.idle_for(IDLE_END), if !self.source.keeps_watch() => running.end_idle(),
-                change = changes.changed() => {
-                    if change.is_err() { break }
-                    if let Err(error) = self.refresh(&running).await {
-                        tracing::warn!(module = self.source.name(), %error, "its tokens cannot be listed");
-                    }
-                }
-            }
-        }
-        running.end();
-        running.gone().await;
-        // A keeper that is gone holds no PIN.
-        self.forgot_pins("");
-    }
-
-    /// The keeper forgot the PIN of `token`, or of every token if that is empty.
-    fn forgot_pins(&self, token: &str) {
-        let mut held = self.held();
-        for known in held.tokens.iter_mut().filter(|known| token.is_empty() || known.info.id == token) {
-            if known.info.pin_state == PinState::Unlocked {
-                Arc::make_mut(known).info.pin_state = PinState::Locked;
-            }
-        }
-        drop(held);
-        self.changed.send_modify(|count| *count += 1);
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::path::{Path, PathBuf};
 
+use super::FILES;
 use crate::config::{Module, READERS, Settings};
 
 /// Where pcscd listens, unless the variable of its client library says otherwise.
@@ -18,13 +21,17 @@ pub(super) enum Source {
     Readers,
     /// A PKCS#11 module.
     Module(Module),
+    /// PKCS#12 files that were imported, in this folder.
+    Files(PathBuf),
 }
 
 impl Source {
     /// The sources of `settings`. The readers come first: of one card that two of them show, the first counts.
     pub(super) fn of(settings: &Settings) -> Vec<Self> {
         let readers = settings.piv.enabled.then_some(Self::Readers);
-        readers.into_iter().chain(settings.modules.iter().cloned().map(Self::Module)).collect()
+        let modules = settings.modules.iter().cloned().map(Self::Module);
+        let files = Self::Files(settings.data_folder.join("files"));
+        readers.into_iter().chain(modules).chain([files]).collect()
     }
 
     /// Its name.
@@ -32,6 +39,7 @@ impl Source {
         match self {
             Self::Readers => READERS,
             Self::Module(module) => &module.name,
+            Self::Files(_) => FILES,
         }
     }
 
@@ -44,6 +52,23 @@ impl Source {
                 std::fs::metadata(socket).is_ok_and(|file| file.file_type().is_socket())
             }
             Self::Module(_) => true,
+            Self::Files(folder) => holds_files(folder),
+        }
+    }
+
+    /// Whether its tokens are files.
+    pub(super) fn is_files(&self) -> bool {
+        matches!(self, Self::Files(_))
+    }
+
+    /// Makes the folder that a keeper of files writes in: it is confined to what is there when it starts.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(super) fn make_folder(&self) -> io::Result<()> {
+        match self {
+            Self::Files(folder) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
+            _ => Ok(()),
         }
     }
 
@@ -55,15 +80,19 @@ impl Source {
     /// Variables that the settings give its keeper beside the usual ones.
     pub(super) fn environment(&self) -> BTreeMap<String, String> {
         match self {
-            Self::Readers => BTreeMap::new(),
+            Self::Readers | Self::Files(_) => BTreeMap::new(),
             Self::Module(module) => module.environment.clone(),
         }
     }
 
     /// The words of its keeper's command line that are its own.
     pub(super) fn arguments(&self) -> Vec<OsString> {
-        let Self::Module(module) = self else {
-            return vec!["pcsc".into(), "--name".into(), READERS.into()];
+        let module = match self {
+            Self::Readers => return vec!["pcsc".into(), "--name".into(), READERS.into()],
+            Self::Files(folder) => {
+                return vec!["files".into(), "--name".into(), FILES.into(), "--folder".into(), folder.into()];
+            }
+            Self::Module(module) => module,
         };
         let mut arguments: Vec<OsString> = vec!["pkcs11".into()];
         let mut add = |name: &str, value: &OsStr| arguments.extend([name.into(), value.to_owned()]);
@@ -80,4 +109,12 @@ impl Source {
         }
         arguments
     }
+}
+
+/// Whether a file was imported into `folder`.
+fn holds_files(folder: &Path) -> bool {
+    let is_file = |entry: io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| Path::new(&entry.file_name()).extension().is_some_and(|end| end == "p12"))
+    };
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.any(is_file))
 }

@@ -161,7 +161,7 @@ async fn allowed(
     if let Some(decided) = decided(consents.decide(rules, &program, &identity.key)) {
         return decided;
     }
-    let token = rooms.keepers.token(&identity.token);
+    let token = rooms.keepers.known_token(&identity.token);
     let request = ConsentRequest {
         question,
         object: identity.label.clone(),
@@ -181,7 +181,7 @@ async fn allowed(
 }
 
 /// Whether the call's program may make a change that is the person's to allow. These are all: importing,
-/// accepting and removing a recipient's certificate, trusting and distrusting one, changing a setting so that it protects less
+/// accepting and removing a recipient's certificate, trusting and distrusting one, removing keys in files, changing a setting so that it protects less
 /// ([`crate::config::items::Item::is_loosened`]), and forgetting that a program may never.
 ///
 /// # Errors

@@ -15,6 +15,8 @@ pub struct Inspected {
     pub seen: Inspection,
     /// Ids of the identities that open it.
     pub identities: Vec<String>,
+    /// Whether the token of one of these is present.
+    pub present: bool,
 }
 
 /// Looks at the beginning of `supply`.
@@ -30,6 +32,9 @@ pub async fn inspect(
     let opens = |known: &&Arc<crate::identity::Identity>| {
         seen.recipients.iter().any(|recipient| recipient.matches(&known.certificate.der))
     };
-    let identities = rooms.keepers.identities().iter().filter(opens).map(|known| known.id.clone()).collect();
-    Ok(Inspected { seen, identities })
+    let known = rooms.keepers.known_identities();
+    let opening: Vec<_> = known.iter().filter(opens).collect();
+    let present = opening.iter().any(|known| rooms.keepers.is_present(&known.token));
+    let identities = opening.iter().map(|known| known.id.clone()).collect();
+    Ok(Inspected { seen, identities, present })
 }

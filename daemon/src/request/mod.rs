@@ -7,6 +7,7 @@ pub mod consent;
 pub mod decrypt;
 pub mod encrypt;
 pub mod failure;
+pub mod files;
 pub mod identities;
 pub mod inspect;
 pub mod protect;
@@ -19,7 +20,7 @@ pub mod turns;
 pub mod verify;
 pub mod whole;
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use wafer_client::WaferError;
@@ -79,6 +80,25 @@ fn deliver<T>(sink: &mut dyn Sink, write: impl FnOnce(&mut dyn Write) -> Result<
         sink.abandon();
     }
     written
+}
+
+/// All that is in `supply`; `None` if it is longer than `most`.
+async fn whole_of(
+    call: &Arc<Call>,
+    mut supply: Box<dyn Supply>,
+    most: usize,
+) -> std::result::Result<Option<Vec<u8>>, WaferError> {
+    let bytes = call
+        .engine(move || {
+            let mut bytes = Vec::new();
+            let mut input = supply.open().map_err(Error::Input)?.take(most as u64 + 1);
+            input.read_to_end(&mut bytes).map_err(Error::Input)?;
+            drop(input);
+            supply.finish();
+            Ok(bytes)
+        })
+        .await?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() <= most))
 }
 
 /// A digest algorithm in the words of the keeper link.

@@ -1,15 +1,13 @@
 //! Recipients' certificates: checked before sending, imported, removed, accepted.
 
-use std::io::Read;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use wafer_client::WaferError;
 use wafer_client::keeper::Question;
-use wafer_smime::Error;
 use wafer_smime::algorithm::ContentCipher;
 
-use super::{Call, Rooms, Supply, consent};
+use super::{Call, Rooms, Supply, consent, whole_of};
 use crate::directory::import::{IMPORT_MAX, certificates_of};
 use crate::directory::{Checked, Entry, Imported};
 use crate::text;
@@ -60,19 +58,10 @@ fn cipher_called(name: &str) -> Option<ContentCipher> {
 pub async fn import(
     rooms: &Rooms,
     call: &Arc<Call>,
-    mut supply: Box<dyn Supply>,
+    supply: Box<dyn Supply>,
 ) -> Result<Vec<Imported>, WaferError> {
-    let bytes = call
-        .engine(move || {
-            let mut bytes = Vec::new();
-            let mut input = supply.open().map_err(Error::Input)?.take(IMPORT_MAX as u64 + 1);
-            input.read_to_end(&mut bytes).map_err(Error::Input)?;
-            drop(input);
-            supply.finish();
-            Ok(bytes)
-        })
-        .await?;
-    let certificates = if bytes.len() > IMPORT_MAX { Vec::new() } else { certificates_of(&bytes) };
+    let bytes = whole_of(call, supply, IMPORT_MAX).await?;
+    let certificates = bytes.map_or(Vec::new(), |bytes| certificates_of(&bytes));
     if certificates.is_empty() {
         return Err(text::invalid_message(text::NO_CERTIFICATE_INSIDE));
     }

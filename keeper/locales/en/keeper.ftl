@@ -7,6 +7,7 @@ prompt-old = Old PIN:
 prompt-puk = PUK:
 prompt-new = New PIN:
 prompt-again = New PIN again:
+prompt-password = Password:
 button-ok = OK
 button-cancel = Cancel
 button-try = Try once more
@@ -69,6 +70,28 @@ dialog-pin-pad =
        *[unlock] wants to unlock the token.
     }
     Please enter the PIN of { $token } on the card reader.
+# The token is a key file: its password is what a card's PIN is.
+dialog-password =
+    { who } { $purpose ->
+        [sign] wants to sign with the key “{ $key }”.
+        [decrypt] wants to decrypt with the key “{ $key }”.
+       *[unlock] wants to unlock a key file.
+    }
+    Please enter the password of the file { $token }.
+dialog-password-others =
+    { who } { $purpose ->
+        [sign] wants to sign with the key “{ $key }”.
+        [decrypt] wants to decrypt with the key “{ $key }”.
+       *[unlock] wants to unlock a key file.
+    }
+    { $others ->
+        [one] One more request waits for the same password.
+       *[other] { $others } more requests wait for the same password.
+    }
+    Please enter the password of the file { $token }.
+dialog-import =
+    { who } wants Wafer to keep the keys in the file { $object }.
+    Please enter the password of this file (nothing, if it has none).
 dialog-last-try =
     Only one try is left for the PIN of { $token }.
     If the next PIN is wrong too, the PIN is blocked and only its PUK or your administrator can help.
@@ -114,6 +137,7 @@ dialog-consent =
         [decrypt] wants to decrypt with your key “{ $object }” on { $token }.
         [recipient] wants to change whose certificate mail is encrypted to: { $object }
         [trust] wants to change whom you trust: { $object }
+        [removal] wants to remove your keys from Wafer: { $object }
        *[setting] wants to change a setting so that it protects less: { $object }
     }
     Do you allow this?
@@ -128,10 +152,12 @@ answer-session = Until logout
 answer-once = Only once
 
 complaint-incorrect = That PIN was wrong. Please try again.
+complaint-password = That password was wrong. Please try again.
 complaint-puk = That PUK was wrong. Please try again.
 complaint-refused = The card did not take this new PIN. Please choose another.
 complaint-different = The two new PINs differ. Please enter them again.
 complaint-empty = Please enter the PIN.
+complaint-no-password = Please enter the password.
 complaint-form =
     { $alphabet ->
         [digits] A PIN of this card has { $shortest } to { $longest } digits.
@@ -158,5 +184,9 @@ error-pin-form = The token { $token } does not take such a PIN.
 error-busy = The card { $token } is used by another program. Close that program, or try again when it is done.
 error-unsupported = The token { $token } cannot do this operation.
 error-decryption = The message could not be decrypted.
+error-file-form = This is no PKCS#12 file that can be read. Nothing was imported.
+error-file-keyless = This file has no private key that can be used together with its certificate. Nothing was imported.
+error-file-cost = The password of this file would take far too long to check. Nothing was imported.
+error-not-kept = The folder of key files could not be written. Look whether the disk is full.
 error-hung = The token { $token } does not answer any more. Its module is started afresh; please try again.
 error-token-failed = The token { $token } or its module failed.

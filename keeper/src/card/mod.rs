@@ -1,11 +1,13 @@
 //! A card, as the token's thread sees it: blocking, one call at a time.
 //!
 //! [`Card`] is one token that is present; [`Source`] is where tokens come from
-//! (a PKCS#11 module, or the readers of PC/SC).
+//! (a PKCS#11 module, the readers of PC/SC, or a folder of files).
 
 pub mod digest_info;
 pub mod ecdsa;
+pub mod file;
 pub mod oaep;
+mod padding;
 pub mod pin;
 pub mod piv;
 pub mod pkcs11;
@@ -60,6 +62,18 @@ pub enum CardError {
     /// An argument is not what the operation takes.
     #[error("{0}")]
     Argument(&'static str),
+    /// What was to be imported is no PKCS#12 file, or a broken one.
+    #[error("no PKCS#12 file that can be read")]
+    FileForm,
+    /// A file has no private key with its certificate, or of no kind that is used.
+    #[error("no private key in the file that can be used")]
+    FileKeyless,
+    /// A file demands an absurd amount of work.
+    #[error("the file's password is derived in too many iterations")]
+    FileCost,
+    /// A file could not be kept or removed; says why.
+    #[error("the folder of key files: {0}")]
+    NotKept(String),
     /// A call into the module ran past its deadline: the process ends.
     #[error("the module hangs")]
     Hung,
@@ -174,4 +188,15 @@ pub trait Source: Send {
     }
     /// Opens a token that [`Self::present`] just listed.
     fn open(&mut self, identity: &Identity) -> Result<Box<dyn Card>, CardError>;
+    /// Keeps a file as a token from now on, called `name`, if `password` opens it. A file that is kept already is
+    /// the same token.
+    fn import(&mut self, file: &[u8], name: &str, password: &Secret) -> Result<Identity, CardError> {
+        let _ = (file, name, password);
+        Err(CardError::Unsupported("key files".to_owned()))
+    }
+    /// Removes a token that was imported.
+    fn remove(&mut self, identity: &Identity) -> Result<(), CardError> {
+        let _ = identity;
+        Err(CardError::Unsupported("removing a token".to_owned()))
+    }
 }

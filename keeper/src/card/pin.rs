@@ -36,17 +36,27 @@ pub enum Alphabet {
     Digits,
     /// Anything.
     Any,
+    /// Any text: what is called a password, and not a PIN.
+    Text,
 }
 
 impl PinFormat {
     /// Any PIN that is not empty.
     pub const ANY: Self = Self { shortest: 1, longest: usize::MAX, alphabet: Alphabet::Any };
 
+    /// A password.
+    pub const PASSWORD: Self = Self { alphabet: Alphabet::Text, ..Self::ANY };
+
+    /// Whether it is called a password.
+    pub fn is_password(&self) -> bool {
+        self.alphabet == Alphabet::Text
+    }
+
     /// Whether `pin` has this form.
     pub fn admits(&self, pin: &Secret) -> bool {
         let pin = pin.expose_secret();
         let fits = (self.shortest..=self.longest).contains(&pin.len());
-        fits && (self.alphabet == Alphabet::Any || pin.iter().all(u8::is_ascii_digit))
+        fits && (self.alphabet != Alphabet::Digits || pin.iter().all(u8::is_ascii_digit))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The link with waferd: what `org.waferd.Keeper1` does.
 
+mod files;
 pub mod grants;
 pub mod log;
 mod pipe;
@@ -21,6 +22,7 @@ use crate::failure::Failure;
 use crate::pin::change::PinChange;
 use crate::pin::consent::consent;
 use crate::pin::each_use::EachUse;
+use crate::pin::import::Import;
 use crate::pin::insert::insert;
 use crate::pin::unlock::{Asking, unlock};
 use crate::token::Token;
@@ -269,6 +271,26 @@ impl Keeper {
         let change = PinChange { asking: &self.asking, token: &token, grant: &request };
         let result = used.during(change.run()).await;
         result.map_err(|failure| failure.into_error(&token.identity.label))
+    }
+
+    async fn import_file(&self, grant: GrantId, name: String, file: OwnedFd) -> Result<String, WaferError> {
+        let mut used =
+            self.grants.take(grant, Operation::ImportFile).map_err(|failure| self.refuse(failure))?;
+        let request = Arc::clone(&used.request);
+        let file = files::contents(file).map_err(|failure| failure.into_error(&name))?;
+        let (asking, registry) = (&self.asking, &self.registry);
+        let import = Import { asking, registry, grant: &request, name: name.clone(), file: Arc::new(file) };
+        let result = used.during(import.run()).await;
+        self.log.note(&name, "", "import", &request.requester.program, &result);
+        crate::sys::trim_memory();
+        result.map_err(|failure| failure.into_error(&name))
+    }
+
+    async fn remove(&self, token: &str) -> Result<(), WaferError> {
+        let label = self.registry.label(token).unwrap_or_default();
+        let result = self.registry.remove(token).await.map_err(Failure::from);
+        self.log.note(&label, "", "remove", "", &result);
+        result.map_err(|failure| failure.into_error(&label))
     }
 
     async fn lock(&self, token: &str) -> Result<(), WaferError> {

@@ -14,11 +14,13 @@ use super::log::Log;
 use super::{Keeper, KeeperSignals};
 use crate::args::{Kind, Settings};
 use crate::card::Source;
+use crate::card::file::Files;
 use crate::card::piv::Readers;
 use crate::card::pkcs11::Module;
 use crate::pin::cache::Lives;
 use crate::pin::insert::Absent;
 use crate::pin::unlock::Asking;
+use crate::pin::waiting::Waiting;
 use crate::prompt::Prompter;
 use crate::token::Common;
 use crate::token::registry::{Load, Registry};
@@ -43,6 +45,7 @@ pub async fn serve(settings: Settings, link: OwnedFd, helper: OwnedFd) -> Result
         dialogs: Arc::default(),
         log: Arc::clone(&log),
         absent: Absent::default(),
+        imports: Waiting::default(),
     });
     let grants = Grants::default();
     let readers = Arc::clone(&registry);
@@ -83,6 +86,9 @@ fn load(settings: &Settings) -> Load {
         Kind::Pcsc => {
             let limit = settings.module_deadline;
             Box::new(move || Ok(Box::new(Readers::new(&name, limit)) as Box<dyn Source>))
+        }
+        Kind::Files { folder } => {
+            Box::new(move || Ok(Box::new(Files::new(&name, folder)) as Box<dyn Source>))
         }
     }
 }

@@ -64,6 +64,9 @@ async fn enter<T>(
         dialog.restore_ok().await.map_err(refused)?;
     }
     let description = dialog::description(question);
+    if flags.format.is_password() {
+        dialog.prompt(&say(Text::PromptPassword, &[])).await.map_err(refused)?;
+    }
     if flags.pin_pad {
         // The module waits for the reader; the message only says so and is taken away after.
         return tokio::select! {
@@ -76,7 +79,8 @@ async fn enter<T>(
     }
     let pin = dialog.pin(&description, question.complaint.as_deref()).await.map_err(refused)?;
     Ok(if pin.is_empty() {
-        Entered::Unfit(say(Text::ComplaintEmpty, &[]))
+        let password = flags.format.is_password();
+        Entered::Unfit(say(if password { Text::ComplaintNoPassword } else { Text::ComplaintEmpty }, &[]))
     } else if flags.format.admits(&pin) {
         Entered::Pin(pin)
     } else {

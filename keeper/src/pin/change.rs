@@ -75,6 +75,10 @@ impl PinChange<'_> {
         if pin.pin_pad {
             return Err(CardError::Unsupported("changing the PIN at a PIN pad".to_owned()).into());
         }
+        if pin.format.is_password() {
+            // The file lies as it came.
+            return Err(CardError::Unsupported("changing the password of a file".to_owned()).into());
+        }
         if unlocking.tries == TriesLeft::None {
             return Err(self.by_kind(CardError::PinBlocked, CardError::PukBlocked).into());
         }

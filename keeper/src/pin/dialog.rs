@@ -16,6 +16,8 @@ pub(super) fn description(question: &Question<'_>) -> String {
     let each_use = key.is_some_and(|key| token.asks_each_use(&key.id));
     let text = match (flags.pin_pad, others) {
         (true, _) => Text::DialogPinPad,
+        (false, 0) if flags.format.is_password() => Text::DialogPassword,
+        (false, _) if flags.format.is_password() => Text::DialogPasswordOthers,
         (false, 0) if each_use => Text::DialogPinEachUse,
         (false, 0) => Text::DialogPin,
         (false, _) => Text::DialogPinOthers,
@@ -131,6 +133,7 @@ fn ask(text: Text, request: &ConsentRequest) -> String {
         Consented::Recipient => "recipient",
         Consented::Setting => "setting",
         Consented::Trust => "trust",
+        Consented::Removal => "removal",
     };
     let requester = &request.requester;
     let pid = requester.pid.to_string();
@@ -153,12 +156,26 @@ fn purpose(operation: Operation) -> &'static str {
         Operation::Unlock => "unlock",
         Operation::ChangePin => "change",
         Operation::UnblockPin => "unblock",
+        Operation::ImportFile => "import",
     }
 }
 
 /// The warning before the last try.
 pub fn last_try(token: &Identity) -> String {
     say(Text::DialogLastTry, &[("token", &token.label)])
+}
+
+/// The description of a dialog that asks for the password of a file called `name`, which is to be kept.
+pub(super) fn import(request: &GrantRequest, name: &str) -> String {
+    let pid = request.requester.pid.to_string();
+    let [certainty, program, pid, _] = asked_by(request, &pid);
+    say(Text::DialogImport, &[certainty, program, pid, ("object", name)])
+}
+
+/// What is said about a PIN that was wrong.
+pub(super) fn incorrect(format: PinFormat) -> String {
+    let password = format.is_password();
+    say(if password { Text::ComplaintPassword } else { Text::ComplaintIncorrect }, &[])
 }
 
 /// Why a PIN of the wrong form was not sent to the card.

@@ -6,6 +6,7 @@ pub mod change;
 pub mod consent;
 pub mod dialog;
 pub mod each_use;
+pub mod import;
 pub mod insert;
 pub mod kept;
 pub mod secret;

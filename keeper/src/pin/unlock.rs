@@ -9,14 +9,14 @@ use tokio::sync::watch;
 use wafer_client::keeper::{DeskProxy, GrantRequest, KeyInfo};
 
 use super::ask::{Entered, Question, ask};
+use super::dialog;
 use super::insert::Absent;
 use super::secret::Secret;
 use super::turn;
-use super::waiting::{Answer, Shown};
+use super::waiting::{Answer, Shown, Waiting};
 use crate::card::CardError;
 use crate::failure::Failure;
 use crate::prompt::Prompter;
-use crate::prompt::text::{Text, say};
 use crate::token::Token;
 
 /// What the dialogs need from outside.
@@ -33,6 +33,8 @@ pub struct Asking {
     pub log: Arc<crate::link::log::Log>,
     /// Requests that wait for cards.
     pub absent: Absent,
+    /// Quiet times of programs that want to import files.
+    pub imports: Waiting,
 }
 
 /// Waits until the token is unlocked, asking the person if nobody does yet. The PIN comes back to the request
@@ -119,7 +121,7 @@ fn verified(
         }
         // The token was locked while the PIN was on its way.
         Err(Failure::Card(CardError::NeedsLogin)) => Round::Done(Err(Failure::Cancelled)),
-        Err(Failure::Card(CardError::PinIncorrect)) => Round::Again(say(Text::ComplaintIncorrect, &[])),
+        Err(Failure::Card(CardError::PinIncorrect)) => Round::Again(dialog::incorrect(token.pin_format())),
         Err(failure) => Round::Done(Err(failure)),
     }
 }

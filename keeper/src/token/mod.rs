@@ -166,6 +166,11 @@ impl Token {
         lock(&self.each_use).insert(id.to_owned());
     }
 
+    /// What its PIN may look like, as last read.
+    pub fn pin_format(&self) -> PinFormat {
+        lock(&self.flags).format
+    }
+
     /// Whether a login is believed to be alive.
     pub fn is_logged_in(&self) -> bool {
         self.logged_in.load(Ordering::SeqCst)

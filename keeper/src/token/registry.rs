@@ -10,6 +10,7 @@ use super::hotplug::Hotplug;
 use super::worker::{Urgency, Worker};
 use super::{Common, Token};
 use crate::card::{CardError, Source};
+use crate::pin::secret::Secret;
 
 /// Loads the source; run once, on the source's own thread.
 pub type Load = Box<dyn FnOnce() -> Result<Box<dyn Source>, CardError> + Send>;
@@ -159,6 +160,32 @@ impl Registry {
         Ok((token, key))
     }
 
+    /// Keeps a file as a token from now on; see [`Source::import`].
+    pub async fn import(
+        &self,
+        file: Arc<Vec<u8>>,
+        name: String,
+        password: Arc<Secret>,
+    ) -> Result<String, CardError> {
+        let import =
+            self.source.call(Urgency::Queued, move |place| loaded(place)?.import(&file, &name, &password));
+        let identity = import.await?;
+        self.list().await?;
+        self.common.changed.notify_one();
+        Ok(identity.id)
+    }
+
+    /// Removes a token that was imported, locked before.
+    pub async fn remove(&self, id: &str) -> Result<(), CardError> {
+        let token = self.find(id).await?;
+        self.let_go(&token).await;
+        let identity = token.identity.clone();
+        self.source.call(Urgency::Queued, move |place| loaded(place)?.remove(&identity)).await?;
+        self.vanished(&token).await;
+        self.labels().remove(id);
+        Ok(())
+    }
+
     /// A token turned out to be gone: it is forgotten and waferd is told.
     pub async fn vanished(&self, token: &Arc<Token>) {
         tracing::info!(token = token.identity.label, "the token is gone");
@@ -222,7 +249,6 @@ mod tests {
 
     use crate::card::{Authentication, Card, Contents, Identity, PinFlags, PinFormat, PinUse};
     use crate::pin::cache::Lives;
-    use crate::pin::secret::Secret;
     use wafer_client::keeper::{Digest, KeyTransport, PinState, SignScheme, TriesLeft};
     use zeroize::Zeroizing;
 

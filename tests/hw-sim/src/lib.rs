@@ -17,6 +17,7 @@
 //! | [`Waferd`] | the daemon's process |
 //! | [`Caller`] | a mail program on the bus |
 //! | [`Logind`] | a private system bus with a logind that a test can have lock the screen or sleep |
+//! | [`pkcs12`] | key files, made by OpenSSL and by NSS |
 //! | [`slapd`] | an LDAP server with people in it |
 //! | [`World`] | all of it together |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -30,6 +31,7 @@ pub mod openssl;
 pub mod pcscd;
 pub mod person;
 pub mod piv;
+pub mod pkcs12;
 pub mod pki;
 pub mod process;
 pub mod programs;
@@ -46,4 +48,4 @@ pub use logind::Logind;
 pub use person::Person;
 pub use softhsm::{SoftHsm, TestModule};
 pub use waferd::Waferd;
-pub use world::{PivWorld, World};
+pub use world::{PivWorld, Scene, World};

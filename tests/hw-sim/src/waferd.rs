@@ -132,6 +132,7 @@ impl Settings {
 pub struct Waferd {
     folder: TempDir,
     address: String,
+    variables: Vec<(String, String)>,
     child: Child,
 }
 
@@ -149,9 +150,19 @@ impl Waferd {
         std::fs::create_dir(folder.path().join("run")).unwrap();
         std::fs::write(folder.path().join("waferd.toml"), settings).unwrap();
         let child = command(folder.path(), address).envs(variables.iter().copied()).spawn().unwrap();
-        let waferd = Self { folder, address: address.to_owned(), child };
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let waferd = Self { folder, address: address.to_owned(), variables: variables.collect(), child };
         waferd.is_there().await;
         waferd
+    }
+
+    /// Ends it and starts it again, with all that it has kept.
+    pub async fn restart(&mut self) {
+        self.stop();
+        std::fs::remove_file(self.folder.path().join("run").join(PRIVATE_SOCKET)).unwrap();
+        let mut command = command(self.folder.path(), &self.address);
+        self.child = command.envs(self.variables.iter().cloned()).spawn().unwrap();
+        self.is_there().await;
     }
 
     /// A line for `Exec=` that starts it with `settings` in `folder`.
@@ -254,12 +265,15 @@ impl Drop for Waferd {
     }
 }
 
+/// What tells the command lines of keepers that serve tokens.
+const KEEPERS: [&str; 3] = [" pkcs11 --module ", " pcsc --name ", " files --name "];
+
 /// The keepers of the waferd that is `process`: those that serve tokens, not their prompt helpers.
 pub fn keepers_below(process: Process) -> Vec<Process> {
     let keeper = |process: &Process| {
         process
             .command_line()
-            .is_some_and(|line| [" pkcs11 --module ", " pcsc --name "].iter().any(|kind| line.contains(kind)))
+            .is_some_and(|line| KEEPERS.iter().any(|kind| line.contains(kind)))
     };
     process.descendants().into_iter().filter(keeper).collect()
 }

@@ -174,6 +174,15 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// Without any token, with settings that `change` changes.
+    pub async fn bare(change: impl FnOnce(&mut Settings)) -> Self {
+        let bus = Bus::start();
+        let mut settings = Settings::new();
+        change(&mut settings);
+        let waferd = Waferd::start(bus.address(), &settings.text()).await;
+        Self::new(bus, waferd).await
+    }
+
     async fn new(bus: Bus, waferd: Waferd) -> Self {
         let caller = Caller::connect(bus.address()).await;
         Self { caller, person: Person::new(), waferd, bus }
@@ -235,6 +244,19 @@ impl Scene {
         command.args(arguments).current_dir(self.folder());
         command.env("GPG_TTY", self.person.tty()).env("TERM", self.person.term());
         command
+    }
+
+    /// Runs `wafer` while the person enters `entries`, a dialog each; gives the dialogs' texts and the outcome.
+    pub async fn wafer_with_entries(&self, arguments: &[&str], entries: &[&str]) -> (Vec<String>, Output) {
+        let mut command = self.wafer(arguments);
+        let running = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let before = self.person.dialogs();
+        let mut texts = Vec::new();
+        for (number, entry) in (before + 1..).zip(entries) {
+            texts.push(until_async("a dialog", || self.person.dialog(number)).await);
+            self.answers(number, entry).await;
+        }
+        (texts, within("wafer", running).await.unwrap())
     }
 
     /// Runs `wafer` to its end.

@@ -7,25 +7,12 @@ use std::process::{Command, Output, Stdio};
 use hw_sim::World;
 use hw_sim::programs::softhsm;
 use hw_sim::softhsm::{PIN, WRONG_PIN};
-use hw_sim::wait::{until_async, within};
+use hw_sim::wait::within;
 
 /// The new PIN.
 const NEW_PIN: &str = "98765432";
 /// The security officer's.
 const OFFICER: &str = "12345678";
-
-/// Runs `wafer` while the person enters `entries`, a dialog each; gives the dialogs' texts and the outcome.
-async fn with_entries(world: &World, arguments: &[&str], entries: &[&str]) -> (Vec<String>, Output) {
-    let mut command = world.wafer(arguments);
-    let running = tokio::task::spawn_blocking(move || command.output().unwrap());
-    let before = world.person.dialogs();
-    let mut texts = Vec::new();
-    for (number, entry) in (before + 1..).zip(entries) {
-        texts.push(until_async("a dialog", || world.person.dialog(number)).await);
-        world.answers(number, entry).await;
-    }
-    (texts, within("wafer", running).await.unwrap())
-}
 
 #[track_caller]
 fn code(output: &Output, expected: i32) {
@@ -49,7 +36,7 @@ async fn events(world: &World, event: &str) -> Vec<String> {
 async fn a_pin_is_changed_and_the_old_one_is_forgotten() {
     let world = World::new().await;
     world.log_in().await;
-    let (texts, output) = with_entries(&world, &["pin", "change"], &[PIN, NEW_PIN, NEW_PIN]).await;
+    let (texts, output) = world.wafer_with_entries(&["pin", "change"], &[PIN, NEW_PIN, NEW_PIN]).await;
     code(&output, 0);
     assert!(texts[0].contains("old PIN") && texts[1].contains("new PIN"), "{texts:?}");
     assert!(takes(&world, NEW_PIN) && !takes(&world, PIN));
@@ -78,7 +65,7 @@ async fn what_does_not_fit_is_said_and_asked_again() {
         &[WRONG_PIN, NEW_PIN, NEW_PIN],
         &[PIN, NEW_PIN, NEW_PIN],
     ];
-    let (texts, output) = with_entries(&world, &["pin", "change", "wafer"], &entries.concat()).await;
+    let (texts, output) = world.wafer_with_entries(&["pin", "change", "wafer"], &entries.concat()).await;
     code(&output, 0);
     assert!(texts[3].contains("differ"), "{}", texts[3]);
     assert!(texts[5].contains("4 to 255"), "{}", texts[5]);
@@ -91,7 +78,7 @@ async fn what_does_not_fit_is_said_and_asked_again() {
 async fn a_forgotten_pin_is_set_by_the_security_officer_s() {
     let world = World::new().await;
     world.log_in().await;
-    let (texts, output) = with_entries(&world, &["pin", "unblock"], &[OFFICER, NEW_PIN, NEW_PIN]).await;
+    let (texts, output) = world.wafer_with_entries(&["pin", "unblock"], &[OFFICER, NEW_PIN, NEW_PIN]).await;
     code(&output, 0);
     assert!(texts[0].contains("PUK"), "{texts:?}");
     assert!(takes(&world, NEW_PIN) && !takes(&world, PIN));

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use super::apdu::{Channel, Command, send};
 use super::slots::Slot;
-use super::{padding, tlv};
-use crate::card::{CardError, digest_info, ecdsa, oaep, substitute};
+use super::tlv;
+use crate::card::{CardError, digest_info, ecdsa, oaep, padding, substitute};
 
 /// Tags inside the dynamic authentication template.
 const TEMPLATE: u32 = 0x7c;

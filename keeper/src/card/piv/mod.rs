@@ -8,7 +8,6 @@ mod contents;
 mod keys;
 mod line;
 pub mod objects;
-mod padding;
 mod pin;
 mod slots;
 mod source;

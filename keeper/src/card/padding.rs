@@ -1,4 +1,4 @@
-//! RSA padding that the card leaves to its host: PIV's RSA is the bare operation.
+//! RSA padding that is left to the host: the RSA of PIV cards, and of keys in files, is the bare operation.
 
 use aws_lc_rs::{digest, rand};
 use wafer_client::keeper::Digest;

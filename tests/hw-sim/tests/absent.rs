@@ -1,0 +1,160 @@
+//! Cards that were seen once: listed while they are absent, over restarts too, and asked for by their name.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Output;
+
+use hw_sim::caller::{MAIL, Reply, answer_inline, flag, inline, output, refused, text};
+use hw_sim::piv::{GRACE, HOLDERS};
+use hw_sim::wait::{until_async, within};
+use hw_sim::{Options, PivWorld, mail, openssl, options};
+use wafer_client::ErrorKind;
+use zbus::Variant;
+
+/// The person's screen: a pinentry that writes down what it shows. It knows the PIN, and waits at a question until
+/// it is taken away.
+const PINENTRY: &str = r#"#!/bin/sh
+folder=${0%/*}
+echo OK
+while read -r line; do
+    case $line in
+        SETDESC*) text=${line#SETDESC } ;;
+        CONFIRM*) echo "$DISPLAY $text" >> "$folder/shown"; read -r line < "$folder/never" ;;
+        GETPIN*) echo "$DISPLAY $text" >> "$folder/shown"; echo "D 123456" ;;
+    esac
+    echo OK
+done
+"#;
+
+/// The user manager, as far as a keeper asks it where the person's screen is.
+struct Manager;
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
+impl Manager {
+    #[zbus(property)]
+    async fn environment(&self) -> Vec<String> {
+        vec!["DISPLAY=:77".to_owned()]
+    }
+}
+
+fn screen(folder: &Path) -> String {
+    let pinentry = folder.join("pinentry");
+    fs::write(&pinentry, PINENTRY).unwrap();
+    fs::set_permissions(&pinentry, fs::Permissions::from_mode(0o755)).unwrap();
+    hw_sim::programs::run(std::process::Command::new("mkfifo").arg(folder.join("never")));
+    pinentry.display().to_string()
+}
+
+fn silent() -> Options {
+    options([("interactive", Variant::from(false))])
+}
+
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The properties of all objects with this interface.
+async fn objects(world: &PivWorld, interface: &str) -> Vec<Reply> {
+    let interface = format!("org.waferd.Wafer1.{interface}");
+    let objects = world.caller.objects().await.into_values();
+    objects.filter_map(|mut one| one.remove(interface.as_str())).collect()
+}
+
+/// Waits until every identity of the card says that it is present, or absent.
+async fn identities_are(world: &PivWorld, present: bool) {
+    let end = std::time::Instant::now() + hw_sim::wait::LONG;
+    loop {
+        let all = objects(world, "Identity").await;
+        if all.len() == HOLDERS.len() && all.iter().all(|one| flag(one, "Present") == present) {
+            return;
+        }
+        assert!(std::time::Instant::now() < end, "they never became present = {present}: {all:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_is_pulled_stays_listed_and_so_it_does_over_a_restart() {
+    let mut world = PivWorld::new().await;
+    world.lists(1).await;
+    identities_are(&world, true).await;
+    let client = wafer_client::Client::over(world.caller.connection().clone());
+    let mut changes = client.changes().await.unwrap();
+    world.pull();
+    within("the signal", changes.next()).await.unwrap();
+    identities_are(&world, false).await;
+
+    world.waferd.restart().await;
+    identities_are(&world, false).await;
+    let tokens = objects(&world, "Token").await;
+    assert_eq!(tokens.len(), 1);
+    assert_eq!((text(&tokens[0], "Label").as_str(), flag(&tokens[0], "Present")), (GRACE.name, false));
+    let tokens = said(&world.run_wafer(&["tokens"]));
+    assert!(tokens.contains(": absent"), "{tokens}");
+    let identities = said(&world.run_wafer(&["identities"]));
+    assert_eq!(identities.matches("CARD ABSENT").count(), HOLDERS.len(), "{identities}");
+    // A client can tell whose card would open a message, without a dialog.
+    let sealed = openssl::encrypt(&mail::entity("hello"), "SMIME", &[GRACE], &["-aes-256-cbc"]);
+    let seen = world.caller.inspect(&sealed).await.unwrap();
+    assert!(!flag(&seen, "token-present"));
+    assert_eq!(
+        Vec::<zbus::OwnedObjectPath>::try_from(seen["identities"].try_clone().unwrap()).unwrap().len(),
+        1
+    );
+    let message = mail::message(GRACE, "hello");
+    let error = refused(world.caller.sign(&message, silent()).await, ErrorKind::NoToken);
+    assert!(error.message.contains(GRACE.name), "{error:?}");
+
+    world.plug();
+    world.lists(1).await;
+    identities_are(&world, true).await;
+    openssl::verify(&world.with_pin(world.caller.sign(&message, world.place())).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_the_person_is_asked_for_the_card_by_its_name_and_the_mail_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let pinentry = screen(folder.path());
+    let mut world = PivWorld::with(|settings| settings.set("pinentry", &pinentry)).await;
+    let manager = zbus::connection::Builder::address(world.bus.address());
+    let manager = manager.serve_at("/org/freedesktop/systemd1", Manager);
+    let _manager = manager.name("org.freedesktop.systemd1").build().await.unwrap();
+    world.lists(1).await;
+    world.pull();
+    world.lists(0).await;
+    world.waferd.restart().await;
+
+    let sealed = openssl::encrypt(&mail::entity("To a drawer."), "SMIME", &[GRACE], &["-aes-256-cbc"]);
+    let caller = world.caller.clone();
+    let open = tokio::spawn(async move {
+        caller.run(MAIL, "Decrypt", inline(&sealed), answer_inline(), Options::new()).await
+    });
+    let shown = folder.path().join("shown");
+    let asked = until_async("the question for the card", || {
+        fs::read_to_string(&shown).ok().filter(|text| text.ends_with('\n'))
+    });
+    let asked = asked.await;
+    assert!(asked.starts_with(":77 ") && asked.contains(GRACE.name) && asked.contains("insert"), "{asked}");
+    world.plug();
+    let opened = output(&within("the mail", open).await.unwrap().unwrap());
+    assert!(String::from_utf8_lossy(&opened).contains("To a drawer."));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_is_gone_for_good_can_be_forgotten() {
+    let mut world = PivWorld::new().await;
+    world.lists(1).await;
+    assert_eq!(world.run_wafer(&["forget", GRACE.name]).status.code(), Some(2), "not while it is there");
+    world.pull();
+    world.lists(0).await;
+    said(&world.run_wafer(&["forget", GRACE.name]));
+    assert!(objects(&world, "Token").await.is_empty() && objects(&world, "Identity").await.is_empty());
+    world.waferd.restart().await;
+    assert!(objects(&world, "Token").await.is_empty());
+    world.plug();
+    world.lists(1).await;
+    identities_are(&world, true).await;
+}
