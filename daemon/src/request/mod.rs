@@ -9,6 +9,8 @@ pub mod encrypt;
 pub mod failure;
 pub mod identities;
 pub mod inspect;
+pub mod judge;
+pub mod oneself;
 pub mod protect;
 pub mod read;
 pub mod recipients;
