@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use wafer_client::keeper::{Consent, ConsentRequest, GrantRequest, KeyInfo, LogEntry, PinState, TokenInfo};
 use wafer_client::{ErrorKind, WaferError};
 
-use crate::config::Settings;
+use crate::config::{Current, Settings};
 use crate::identity::Identity;
 use crate::policy::Grant;
 use crate::request::Call;
@@ -65,8 +65,9 @@ impl Token {
 
 /// All keepers and what they hold.
 pub struct Keepers {
-    slots: Vec<Arc<Slot>>,
-    trust_folders: Vec<std::path::PathBuf>,
+    settings: Current,
+    slots: Mutex<Vec<Arc<Slot>>>,
+    desk: desk::Screen,
     chains: chain::Chains,
     screen_locked: watch::Sender<bool>,
     changed: watch::Sender<u64>,
@@ -77,6 +78,8 @@ struct Slot {
     source: Source,
     settings: Settings,
     desk: desk::Screen,
+    /// The settings have no place for it any more: what is under way ends, and nothing new begins.
+    retired: watch::Sender<bool>,
     running: tokio::sync::Mutex<Option<Arc<Running>>>,
     /// Held while the tokens are listed, so that what was listed last is what is remembered.
     listing: tokio::sync::Mutex<()>,
@@ -87,50 +90,85 @@ struct Slot {
 
 impl Keepers {
     /// The keepers of `settings`; none is started yet.
-    pub fn new(settings: &Settings) -> Arc<Self> {
-        let (changed, _) = watch::channel(0);
-        let (screen_locked, is_locked) = watch::channel(false);
-        let desk = desk::Screen::default();
-        let slot = |source| {
-            Arc::new(Slot {
-                source,
-                settings: settings.clone(),
-                desk: desk.clone(),
-                running: tokio::sync::Mutex::default(),
-                listing: tokio::sync::Mutex::default(),
-                held: Mutex::default(),
-                screen_locked: is_locked.clone(),
-                changed: changed.clone(),
-            })
-        };
-        let slots = Source::of(settings).into_iter().map(slot).collect();
-        Arc::new(Self {
-            slots,
-            trust_folders: settings.trust_folders.clone(),
+    pub fn new(settings: Current) -> Arc<Self> {
+        let keepers = Self {
+            settings,
+            slots: Mutex::default(),
+            desk: desk::Screen::default(),
             chains: chain::Chains::default(),
-            screen_locked,
-            changed,
-        })
+            screen_locked: watch::Sender::new(false),
+            changed: watch::Sender::new(0),
+        };
+        keepers.adopt(&keepers.settings.get());
+        Arc::new(keepers)
     }
 
     /// Starts every keeper once, so that its tokens are known. Waits for all, but no longer than `patience`:
     /// a slow module's tokens then appear later.
     pub async fn discover(&self, patience: Duration) {
         let until = Instant::now() + patience;
-        let starts: Vec<_> = self
-            .reachable()
-            .map(|slot| {
-                let slot = slot.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = slot.running().await {
-                        tracing::warn!(module = slot.source.name(), %error, "no keeper");
-                    }
-                })
-            })
-            .collect();
-        for start in starts {
+        for start in start(self.reachable()) {
             let _ = tokio::time::timeout_at(until.into(), start).await;
         }
+    }
+
+    /// Takes up settings as they change, for ever: what a new module shows appears, the keeper of one that is gone
+    /// ends and forgets its PINs, and so does one whose settings changed, for another to take its place.
+    pub async fn follow(self: Arc<Self>) {
+        let mut changes = self.settings.changes();
+        while changes.changed().await.is_ok() {
+            let new = self.adopt(&self.settings.get());
+            if !new.is_empty() {
+                start(new.into_iter().filter(|slot| slot.source.is_reachable()));
+                self.changed.send_modify(|count| *count += 1);
+            }
+        }
+    }
+
+    /// Has a slot for each source of `settings`; gives those that are new.
+    fn adopt(&self, settings: &Settings) -> Vec<Arc<Slot>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut old, mut new) = (std::mem::take(&mut *slots), Vec::new());
+        for source in Source::of(settings) {
+            let known = old.iter().position(|slot| slot.source == source).map(|at| old.remove(at));
+            let kept = known.clone().filter(|slot| slot.serves(settings));
+            slots.push(kept.unwrap_or_else(|| {
+                let slot = self.slot(source, settings, known.as_deref());
+                old.extend(known);
+                new.push(slot.clone());
+                slot
+            }));
+        }
+        for slot in &old {
+            slot.retired.send_replace(true);
+        }
+        if !old.is_empty() {
+            self.changed.send_modify(|count| *count += 1);
+        }
+        new
+    }
+
+    /// A slot for `source`, which knows of the tokens that `before` has shown.
+    fn slot(&self, source: Source, settings: &Settings, before: Option<&Slot>) -> Arc<Slot> {
+        let held = before.map(|before| std::mem::take(&mut *before.held())).unwrap_or_default();
+        let slot = Arc::new(Slot {
+            source,
+            settings: settings.clone(),
+            desk: self.desk.clone(),
+            retired: watch::Sender::new(false),
+            running: tokio::sync::Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
+            held: Mutex::new(held),
+            screen_locked: self.screen_locked.subscribe(),
+            changed: self.changed.clone(),
+        });
+        // Its keeper is a fresh one, which holds no PIN.
+        slot.forgot_pins("");
+        slot
+    }
+
+    fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lists every module's tokens afresh: a card may have come while its keeper slept, or without a word
@@ -141,7 +179,6 @@ impl Keepers {
     pub async fn look_again(&self, call: &Call) -> Result<(), WaferError> {
         let looks: Vec<_> = self
             .reachable()
-            .cloned()
             .map(|slot| tokio::spawn(async move { slot.refresh(&*slot.running().await?).await }))
             .collect();
         let all = async {
@@ -158,8 +195,8 @@ impl Keepers {
         }
     }
 
-    fn reachable(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.slots.iter().filter(|slot| slot.source.is_reachable())
+    fn reachable(&self) -> impl Iterator<Item = Arc<Slot>> {
+        self.slots().into_iter().filter(|slot| slot.source.is_reachable())
     }
 
     /// A counter that moves whenever tokens, identities or PIN states change.
@@ -170,12 +207,16 @@ impl Keepers {
     /// Every token present; one card that shows through several sources counts once.
     pub fn tokens(&self) -> Vec<Arc<Token>> {
         let mut tokens: Vec<Arc<Token>> = Vec::new();
-        for slot in &self.slots {
+        for slot in self.slots() {
             let mut new = slot.held().tokens.clone();
             new.retain(|token| !tokens.iter().any(|known| token.shows(known)));
             tokens.append(&mut new);
         }
         tokens
+    }
+
+    fn slot_where(&self, fits: impl Fn(&Slot) -> bool) -> Option<Arc<Slot>> {
+        self.slots().into_iter().find(|slot| fits(slot))
     }
 
     /// The token with this id.
@@ -186,7 +227,7 @@ impl Keepers {
     /// Every identity present; one certificate on two tokens counts once.
     pub fn identities(&self) -> Vec<Arc<Identity>> {
         let mut seen = HashSet::new();
-        let all = self.slots.iter().flat_map(|slot| slot.held().identities.clone());
+        let all = self.slots().into_iter().flat_map(|slot| slot.held().identities.clone());
         all.filter(|identity| seen.insert(identity.id.clone())).collect()
     }
 
@@ -194,7 +235,7 @@ impl Keepers {
     /// their keys asks the person to insert the card.
     pub fn known_identities(&self) -> Vec<Arc<Identity>> {
         let mut all = self.identities();
-        let absent = self.slots.iter().flat_map(|slot| slot.held().absent_identities.clone());
+        let absent = self.slots().into_iter().flat_map(|slot| slot.held().absent_identities.clone());
         for identity in absent {
             if all.iter().all(|known| known.id != identity.id) {
                 all.push(identity);
@@ -215,9 +256,9 @@ impl Keepers {
 
     /// The issuers of `identity` to include in a signature: from its token and the trust folders.
     pub fn chain(&self, identity: &Identity) -> Vec<Vec<u8>> {
-        let known = self.slots.iter().find_map(|slot| slot.held().known(&identity.token).cloned());
+        let known = self.slots().iter().find_map(|slot| slot.held().known(&identity.token).cloned());
         let on_token = known.as_ref().map_or(&[][..], |token| &token.others);
-        self.chains.of(identity, on_token, &self.trust_folders)
+        self.chains.of(identity, on_token, &self.settings.get().trust_folders)
     }
 
     /// Opens the key (or token) that `grant` is for.
@@ -225,7 +266,7 @@ impl Keepers {
     /// # Errors
     /// `NoToken` if nobody has it; those of starting a keeper; those of the keeper's own refusal.
     pub async fn open(&self, grant: Grant, call: &Arc<Call>) -> Result<GrantedKey, WaferError> {
-        let slot = self.slots.iter().find(|slot| slot.has(&grant)).ok_or_else(text::no_token)?;
+        let slot = self.slot_where(|slot| slot.has(&grant)).ok_or_else(text::no_token)?;
         let request = GrantRequest {
             key: grant.key().to_owned(),
             operation: grant.operation(),
@@ -253,8 +294,8 @@ impl Keepers {
         request: &ConsentRequest,
         call: &Call,
     ) -> Result<Consent, WaferError> {
-        let owns = |slot: &&Arc<Slot>| key.is_none_or(|key| slot.held().identity_of(key).is_some());
-        let slot = self.slots.iter().find(owns).ok_or_else(text::no_place_to_ask)?;
+        let owns = |slot: &Slot| key.is_none_or(|key| slot.held().identity_of(key).is_some());
+        let slot = self.slot_where(owns).ok_or_else(text::no_place_to_ask)?;
         let asked = async {
             let running = slot.running().await?;
             running.call(running.keeper.consent(request)).await
@@ -271,29 +312,21 @@ impl Keepers {
     /// # Errors
     /// `NoToken`; `TokenFailed` if the keeper had to be ended.
     pub async fn lock(&self, token: &str) -> Result<(), WaferError> {
-        let slot = self.slots.iter().find(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;
+        let slot = self.slot_where(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;
         slot.lock(token).await
     }
 
     /// Learns how `token` is now, if its keeper runs: a caller that was just told that it is unlocked shall
     /// not read the contrary a moment later.
     pub async fn catch_up(&self, token: &str) {
-        let Some(slot) = self.slots.iter().find(|slot| slot.has_token(token)) else { return };
+        let Some(slot) = self.slot_where(|slot| slot.has_token(token)) else { return };
         slot.catch_up().await;
     }
 
     /// Forgets every PIN. Keepers that do not run hold none.
     pub async fn lock_all(&self) {
-        let locks: Vec<_> = self
-            .slots
-            .iter()
-            .map(|slot| {
-                tokio::spawn({
-                    let slot = slot.clone();
-                    async move { slot.lock("").await }
-                })
-            })
-            .collect();
+        let locks: Vec<_> =
+            self.slots().into_iter().map(|slot| tokio::spawn(async move { slot.lock("").await })).collect();
         for lock in locks {
             let _ = lock.await;
         }
@@ -305,9 +338,8 @@ impl Keepers {
             return;
         }
         let telling: Vec<_> = self
-            .slots
-            .iter()
-            .cloned()
+            .slots()
+            .into_iter()
             .map(|slot| tokio::spawn(async move { slot.tell_screen().await }))
             .collect();
         for told in telling {
@@ -321,7 +353,7 @@ impl Keepers {
     /// The logs of all keepers that run, oldest first.
     pub async fn log(&self) -> Vec<LogEntry> {
         let mut entries = Vec::new();
-        for slot in &self.slots {
+        for slot in self.slots() {
             let Some(running) = slot.current() else { continue };
             match running.call(running.keeper.log()).await {
                 Ok(log) => entries.extend(log),
@@ -334,13 +366,13 @@ impl Keepers {
 
     /// Names of the modules whose keeper runs.
     pub fn running(&self) -> Vec<String> {
-        let running = self.slots.iter().filter(|slot| slot.current().is_some());
+        let running = self.slots().into_iter().filter(|slot| slot.current().is_some());
         running.map(|slot| slot.source.name().to_owned()).collect()
     }
 
     /// Ends every keeper.
     pub async fn end(&self) {
-        for slot in &self.slots {
+        for slot in self.slots() {
             if let Some(running) = slot.current() {
                 running.end();
                 running.gone().await;
@@ -349,7 +381,28 @@ impl Keepers {
     }
 }
 
+/// Starts the keepers of `slots`, each in a task of its own.
+fn start(slots: impl Iterator<Item = Arc<Slot>>) -> Vec<tokio::task::JoinHandle<()>> {
+    let start = |slot: Arc<Slot>| {
+        tokio::spawn(async move {
+            if let Err(error) = slot.running().await {
+                tracing::warn!(module = slot.source.name(), %error, "no keeper");
+            }
+        })
+    };
+    slots.map(start).collect()
+}
+
 impl Slot {
+    /// Whether a keeper started by `settings` would be as this slot's.
+    fn serves(&self, settings: &Settings) -> bool {
+        let of = |settings: &Settings| {
+            let Settings { keeper, pinentry, pin, module_deadline, .. } = settings;
+            (keeper.clone(), pinentry.clone(), *pin, *module_deadline)
+        };
+        of(&self.settings) == of(settings)
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -385,6 +438,9 @@ impl Slot {
         if let Some(running) = place.as_ref().filter(|running| !running.is_gone()) {
             running.touch();
             return Ok(running.clone());
+        }
+        if *self.retired.borrow() {
+            return Err(text::no_token());
         }
         let running = Running::start(&self.source, &self.settings, &self.desk).await?;
         // Told before it is asked for anything, and once more if that changed meanwhile.
@@ -492,9 +548,16 @@ impl Slot {
     /// Follows one keeper until it is gone.
     async fn watch(self: Arc<Self>, running: Arc<Running>) {
         let mut changes = running.changes();
+        let mut retired = self.retired.subscribe();
+        let unwanted = async {
+            let _ = retired.wait_for(|retired| *retired).await;
+            running.unused().await;
+        };
+        let mut unwanted = std::pin::pin!(unwanted);
         loop {
             tokio::select! {
                 () = running.gone() => break,
+                () = &mut unwanted => break,
                 () = running.idle_for(IDLE_END), if !self.source.keeps_watch() => running.end_idle(),
                 change = changes.changed() => {
                     if change.is_err() { break }
