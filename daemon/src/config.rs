@@ -3,7 +3,7 @@
 //! Read in this order, a later file overriding single keys of an earlier one (a `[[module]]` with the
 //! same name replaces that module): `/etc/waferd/waferd.toml`, then `waferd/waferd.toml` below
 //! `$XDG_CONFIG_HOME` (`~/.config`). `--config FILE`, or else the variable `WAFERD_CONFIG`, names one
-//! file to read instead of both. A missing file is an empty one, unless it was named. All paths are
+//! file to read instead of both; the variable `WAFERD_ETC` names another folder in the place of `/etc/waferd`. A missing file is an empty one, unless it was named. All paths are
 //! absolute; an unknown key is an error.
 //!
 //! | key | default | means |
@@ -39,7 +39,7 @@
 //! | `[[ldap]] start-tls` | `true` | for `ldap://`: TLS before anything is said |
 //! | `[[ldap]] timeout-s` | `5` | seconds that one look-up may take |
 //! | `locked` | `[]` | settings (`"table.key"`) that only this file, the administrator's, sets |
-//! | `[sign]`, `[encrypt]`, `[identities]`, `[recipients]` | – | choices: [`items`] lists them |
+//! | `[sign]`, `[encrypt]`, `[identities]`, `[recipients]`, `[consent]`, `[web]` | – | choices: [`items`] lists them |
 
 mod current;
 mod edit;
@@ -47,13 +47,13 @@ mod file;
 pub mod items;
 mod ldap;
 mod p11kit;
+mod places;
 #[cfg(test)]
 mod tests;
 pub mod value;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,19 +65,12 @@ pub use current::Current;
 pub use edit::Refused;
 use file::SettingsFile;
 pub use ldap::LdapServer;
+pub use places::Places;
 use value::Value;
 pub use watch::Live;
 
 /// The name of the source of PIV cards over PC/SC; no module may have it.
 pub const READERS: &str = "piv";
-/// The administrator's file.
-const SYSTEM_FILE: &str = "/etc/waferd/waferd.toml";
-/// The administrator's roots.
-const SYSTEM_TRUST: &str = "/etc/waferd/trust";
-/// p11-kit's registry: what packages install, then what the administrator put in its place.
-const REGISTRY: [&str; 2] = ["/usr/share/p11-kit/modules", "/etc/pkcs11/modules"];
-/// The keeper's place when it is not beside waferd.
-const SYSTEM_KEEPER: &str = "/usr/libexec/waferd/wafer-keeper";
 
 /// All settings, complete with defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,58 +183,6 @@ impl From<&SettingsError> for WaferError {
     }
 }
 
-/// Where files and folders are looked for: the part of the environment that the settings depend on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
-    /// The one file to read, if it was named.
-    pub named_file: Option<PathBuf>,
-    /// The administrator's file.
-    pub system_file: PathBuf,
-    /// `$XDG_CONFIG_HOME`, or `~/.config`.
-    pub config_home: PathBuf,
-    /// `$XDG_DATA_HOME`, or `~/.local/share`.
-    pub data_home: PathBuf,
-    /// `$XDG_CACHE_HOME`, or `~/.cache`.
-    pub cache_home: PathBuf,
-    /// Folder of the running executable.
-    pub executable_folder: Option<PathBuf>,
-    /// Folders of p11-kit's registry; the later one wins.
-    pub registry: Vec<PathBuf>,
-}
-
-impl Places {
-    /// The places of this process; `config` is what `--config` named.
-    pub fn of_this_process(config: Option<&Path>) -> Self {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let home = PathBuf::from(variable("HOME").unwrap_or_else(|| OsString::from("/")));
-        // XDG base directories: a relative path is to be ignored.
-        let base = |name: &str, below: &str| {
-            variable(name).map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or(home.join(below))
-        };
-        Self {
-            named_file: config.map(Path::to_owned).or_else(|| variable("WAFERD_CONFIG").map(PathBuf::from)),
-            system_file: PathBuf::from(SYSTEM_FILE),
-            config_home: base("XDG_CONFIG_HOME", ".config"),
-            data_home: base("XDG_DATA_HOME", ".local/share"),
-            cache_home: base("XDG_CACHE_HOME", ".cache"),
-            executable_folder: std::env::current_exe()
-                .ok()
-                .and_then(|executable| executable.parent().map(Path::to_owned)),
-            registry: REGISTRY.map(PathBuf::from).to_vec(),
-        }
-    }
-
-    /// The person's own file: the one that is read last, and that `wafer settings set` writes.
-    pub fn own_file(&self) -> PathBuf {
-        self.named_file.clone().unwrap_or_else(|| self.config_home.join("waferd/waferd.toml"))
-    }
-
-    fn keeper(&self) -> PathBuf {
-        let beside = self.executable_folder.as_ref().map(|folder| folder.join("wafer-keeper"));
-        beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(SYSTEM_KEEPER))
-    }
-}
-
 impl Settings {
     /// The settings when there is no file.
     pub fn defaults(places: &Places) -> Self {
@@ -259,7 +200,7 @@ impl Settings {
             stream_timeout: Duration::from_secs(60),
             pinentry: PathBuf::from("/usr/bin/pinentry"),
             keeper: places.keeper(),
-            trust_folders: vec![PathBuf::from(SYSTEM_TRUST), places.config_home.join("waferd/trust")],
+            trust_folders: vec![places.system.join("trust"), places.config_home.join("waferd/trust")],
             mozilla_roots: true,
             mozilla_kept: places.cache_home.join("waferd/mozilla-roots.pem"),
             trust_decisions: places.data_home.join("waferd/trust.jsonl"),
@@ -297,7 +238,8 @@ impl Settings {
         let mut settings = Self::defaults(places);
         if places.named_file.is_none() {
             let before = settings.clone();
-            settings.apply(&places.system_file, &read(&places.system_file, false)?)?;
+            let file = places.system_file();
+            settings.apply(&file, &read(&file, false)?)?;
             settings.administered = settings.differing(&before).collect();
         }
         let administered = settings.clone();

@@ -9,7 +9,7 @@ use rcgen::{
     NameConstraints, SanType, date_time_ymd,
 };
 use wafer_smime::algorithm::{DigestAlgorithm, SignatureScheme, Weakness};
-use wafer_smime::verify::{Outcome, Signer, Verified};
+use wafer_smime::verify::{Outcome, RevocationInfo, Signer, Verified};
 
 use super::testing::{Authority, self_signed, year};
 use super::*;
@@ -223,7 +223,13 @@ fn verified(certificate: Option<Vec<u8>>, outcome: Outcome) -> Verified {
         signing_time: Some(year(2030)),
         ..Signer::new(outcome)
     };
-    Verified { signers: vec![signer], certificates: vec![], from: vec![], content_length: 0 }
+    Verified {
+        signers: vec![signer],
+        certificates: vec![],
+        revocation: RevocationInfo::default(),
+        from: vec![],
+        content_length: 0,
+    }
 }
 
 fn senders(address: &str) -> Vec<String> {
@@ -299,4 +305,19 @@ fn a_signature_that_is_not_good_is_never_valid() {
     assert_eq!(judge(&two, Some(&from), &roots.validator, year(2031)).status, Status::Invalid);
     two.signers.clear();
     assert_eq!(judge(&two, Some(&from), &roots.validator, year(2031)).status, Status::Unknown);
+}
+
+#[test]
+fn an_authority_that_is_phased_out_is_none_for_what_begins_later() {
+    let root = Authority::root("Root");
+    let (mut anchors, inputs) = (Anchors::default(), PolicyInputs::default());
+    anchors.add_until(root.der.clone(), Origin::Mozilla, Some(year(2025)));
+    let search = path::Search::new(&[], &anchors, &inputs, year(2030));
+    let examine = |first: i32| {
+        let der = root.person_with("a@example.org", |params| params.not_before = date_time_ymd(first, 6, 1));
+        let known = known::Known::read(&der).unwrap();
+        search.run(&known, Purpose::SignMail, &mut |found| Ok(found.origin)).map_err(|fault| fault.reason)
+    };
+    assert_eq!(examine(2024), Ok(Origin::Mozilla));
+    assert_eq!(examine(2025), Err(Reason::Distrusted));
 }

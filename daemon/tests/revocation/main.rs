@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and is all inside"
 )]
 
+mod carried;
 mod pki;
 mod servers;
 
@@ -20,10 +21,12 @@ use std::time::{Duration, Instant, SystemTime};
 use pki::{Authority, Person};
 use servers::{Odd, files, free_port, responder};
 use tokio::runtime::Handle;
+use wafer_smime::algorithm::{Armor, Container};
+use wafer_smime::verify::{Content, verify};
 use waferd::trust::revocation::{Mode, Unchecked};
 use waferd::trust::web::{Web, WebSettings};
 use waferd::trust::{
-    Evidence, Finding, PathValidator, Purpose, Question, Reason, Revocation, Trust, Validator,
+    Evidence, Finding, PathValidator, Purpose, Question, Reason, Revocation, Status, Trust, Validator, judge,
 };
 
 /// Long enough for a loaded machine, short of every server's own limits.
@@ -188,6 +191,52 @@ fn an_answer_about_another_or_from_the_past_or_played_again_does_not_count() {
     assert_eq!(finding.revocation, Revocation::Good);
 }
 
+/// The verdict on a message of `person` that brings these along, and what was said of revocation.
+fn judged(
+    authority: &Authority,
+    reader: &Reader,
+    person: &Person,
+    crls: &[Vec<u8>],
+    responses: &[Vec<u8>],
+) -> (Status, Revocation) {
+    let message = carried::carrying(&authority.signed(person, b"hello"), crls, responses);
+    let container = Container::Cms(Armor::Der);
+    let verified = verify(&mut &message[..], Content::Attached, container, &[], None).unwrap();
+    let verdict = judge(&verified, None, &reader.validator(), SystemTime::now());
+    (verdict.status, verdict.signers[0].revocation.clone())
+}
+
+#[test]
+fn what_a_message_brings_along_is_used_and_nobody_is_asked() {
+    let authority = Authority::new();
+    authority.enter(1, None);
+    authority.enter(2, Some("keyCompromise"));
+    authority.responder();
+    authority.list("list.crl");
+    let list = std::fs::read(authority.path().join("list.crl")).unwrap();
+    let server = Odd::serving(b"nothing of use");
+    let places = format!("{}\n{}", list_at(server.port), responder_at(server.port));
+    let (good, revoked) = (authority.person(1, &places), authority.person(2, &places));
+    let [good_answer, revoked_answer] = [&good, &revoked].map(|person| authority.answer(person));
+    let reader = Reader::new(&authority);
+    let judged = |person, crls: &[_], responses: &[_]| judged(&authority, &reader, person, crls, responses);
+    let list = [list];
+    assert_eq!(judged(&good, &list, &[]), (Status::Valid, Revocation::Good));
+    assert_eq!(judged(&good, &[], std::slice::from_ref(&good_answer)), (Status::Valid, Revocation::Good));
+    // One of another certificate, and one that is none, are in nobody's way.
+    let odd = [b"odd".to_vec(), good_answer, revoked_answer.clone()];
+    for (crls, responses) in [(&list[..], &[][..]), (&[], std::slice::from_ref(&revoked_answer)), (&[], &odd)]
+    {
+        let (status, revocation) = judged(&revoked, crls, responses);
+        assert_eq!((status, revocation.reason()), (Status::Invalid, "key-compromise"));
+    }
+    assert_eq!(server.asked(), 0);
+    // An answer about another certificate helps nobody: then the server is asked.
+    let (_, revocation) = judged(&good, &[], &[revoked_answer]);
+    assert!(matches!(revocation, Revocation::NotChecked(_)), "{revocation:?}");
+    assert!(server.asked() > 0);
+}
+
 #[test]
 fn an_answer_to_another_question_is_an_old_one_played_again() {
     let (authority, port) = (Authority::new(), free_port());
@@ -317,19 +366,23 @@ fn nobody_is_asked_for_a_certificate_without_a_path() {
 #[test]
 fn an_issuer_that_a_message_leaves_out_is_fetched_if_the_settings_say_so() {
     let authority = Authority::new();
-    let server = Odd::serving(&authority.middle());
-    let issuers = format!("authorityInfoAccess = caIssuers;URI:http://127.0.0.1:{}/middle", server.port);
-    let person = authority.person_of("middle", 1, &issuers);
-    let mut reader = Reader::new(&authority);
-    let trust = reader.ask(&person).trust;
-    assert!(matches!(trust, Trust::Untrusted { reason: Reason::UnknownIssuer, .. }), "{trust:?}");
-    assert_eq!(server.asked(), 0);
-    reader.chase = true;
-    let finding = reader.ask(&person);
-    assert_eq!((finding.trust, finding.path.len(), server.asked()), (Trust::Trusted, 3, 1));
-    // Nothing vouches for the address: not even for a root of one's own into a private network.
-    reader.hosts.clear();
-    std::fs::remove_dir_all(reader.cache()).unwrap();
-    assert_ne!(reader.ask(&person).trust, Trust::Trusted);
-    assert_eq!(server.asked(), 1);
+    let middle = authority.middle();
+    // Alone, or with others in a bundle.
+    for (body, file) in [(middle, "middle.cer"), (authority.bundle(), "bundle.p7c")] {
+        let server = Odd::serving(&body);
+        let issuers = format!("authorityInfoAccess = caIssuers;URI:http://127.0.0.1:{}/{file}", server.port);
+        let person = authority.person_of("middle", 1, &issuers);
+        let mut reader = Reader::new(&authority);
+        let trust = reader.ask(&person).trust;
+        assert!(matches!(trust, Trust::Untrusted { reason: Reason::UnknownIssuer, .. }), "{trust:?}");
+        assert_eq!(server.asked(), 0);
+        reader.chase = true;
+        let finding = reader.ask(&person);
+        assert_eq!((finding.trust, finding.path.len(), server.asked()), (Trust::Trusted, 3, 1), "{file}");
+        // Nothing vouches for the address: not even for a root of one's own into a private network.
+        reader.hosts.clear();
+        std::fs::remove_dir_all(reader.cache()).unwrap();
+        assert_ne!(reader.ask(&person).trust, Trust::Trusted);
+        assert_eq!(server.asked(), 1);
+    }
 }

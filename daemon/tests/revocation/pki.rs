@@ -62,6 +62,12 @@ impl Authority {
         self.der("middle.pem")
     }
 
+    /// The certificate of `middle` and the root's in a PKCS#7 object, DER.
+    pub fn bundle(&self) -> Vec<u8> {
+        self.openssl("crl2pkcs7 -nocrl -certfile root.pem -certfile middle.pem -outform DER -out bundle.p7c");
+        fs::read(self.path().join("bundle.p7c")).unwrap()
+    }
+
     /// As [`Self::person`], issued by `issuer`.
     pub fn person_of(&self, issuer: &str, serial: u32, extensions: &str) -> Person {
         let name = format!("person{serial}");
@@ -107,6 +113,17 @@ impl Authority {
              -respout answer -ndays 7",
         );
         fs::read(self.path().join("answer")).unwrap()
+    }
+
+    /// A SignedData of `person` over `content`, DER, with the content inside.
+    pub fn signed(&self, person: &Person, content: &[u8]) -> Vec<u8> {
+        fs::write(self.path().join("content"), content).unwrap();
+        let (pem, key) = (person.pem.display(), person.pem.with_extension("key"));
+        let key = key.display();
+        self.openssl(&format!(
+            "cms -sign -binary -nodetach -in content -signer {pem} -inkey {key} -outform DER -out signed"
+        ));
+        fs::read(self.path().join("signed")).unwrap()
     }
 
     fn issue(&self, issuer: &str, name: &str, serial: u32, extensions: &str) {

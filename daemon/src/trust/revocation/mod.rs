@@ -173,16 +173,20 @@ impl<'a> Checker<'a> {
             match self.standing(subject, found) {
                 Ok(Standing::Good) => {}
                 Ok(Standing::Revoked { since, reason }) => return revoked(certificate, since, reason),
-                Err(why) => unchecked = unchecked.or(Some(why)),
+                // That one names no place to ask is how its authority wants it; of others the reason matters.
+                Err(why) if matches!(unchecked, None | Some(Unchecked::NoAddress)) => unchecked = Some(why),
+                Err(_) => {}
             }
         }
         unchecked.map_or(Revocation::Good, Revocation::NotChecked)
     }
 
     fn standing(&self, subject: Subject<'_>, found: &Found) -> Result<Standing, Unchecked> {
-        let answered = self.responses.iter().find_map(|answer| ocsp::standing(subject, answer, self.now));
+        let answered = self.responses.iter().filter_map(|answer| ocsp::standing(subject, answer, self.now));
         let issuers = Issuers { search: self.search, found };
-        let known = answered.or_else(|| lists::standing(subject, &self.crls, self.now, &issuers));
+        let listed = lists::standing(subject, &self.crls, self.now, &issuers);
+        // Whoever signs chooses what goes along: of two that contradict each other the worse counts.
+        let known = answered.chain(listed).max_by_key(|standing| *standing != Standing::Good);
         match (known, self.web) {
             (Some(standing), _) => Ok(standing),
             (None, None) => Err(Unchecked::Offline),
