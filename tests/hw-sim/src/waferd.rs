@@ -296,9 +296,7 @@ const KEEPERS: [&str; 3] = [" pkcs11 --module ", " pcsc --name ", " files --name
 /// The keepers of the waferd that is `process`: those that serve tokens, not their prompt helpers.
 pub fn keepers_below(process: Process) -> Vec<Process> {
     let keeper = |process: &Process| {
-        process
-            .command_line()
-            .is_some_and(|line| KEEPERS.iter().any(|kind| line.contains(kind)))
+        process.command_line().is_some_and(|line| KEEPERS.iter().any(|kind| line.contains(kind)))
     };
     process.descendants().into_iter().filter(keeper).collect()
 }
