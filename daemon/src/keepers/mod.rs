@@ -73,12 +73,12 @@ pub struct Keepers {
     settings: Current,
     slots: Mutex<Vec<Arc<Slot>>>,
     desk: desk::Screen,
+    /// What is known of cards over restarts.
+    remembered: Arc<Remembered>,
     chains: chain::Chains,
     screen_locked: watch::Sender<bool>,
     /// Keys in files are neither shown nor used.
     cards_only: AtomicBool,
-    /// What is known of cards over restarts.
-    remembered: Arc<Remembered>,
     changed: watch::Sender<u64>,
 }
 
@@ -90,10 +90,10 @@ impl Keepers {
             settings,
             slots: Mutex::default(),
             desk: desk::Screen::default(),
+            remembered: Arc::new(Remembered::open(&now.data_folder)),
             chains: chain::Chains::default(),
             screen_locked: watch::Sender::new(false),
             cards_only: AtomicBool::new(now.flag("identities.smart-card-only")),
-            remembered: Arc::new(Remembered::open(&now.data_folder)),
             changed: watch::Sender::new(0),
         };
         keepers.adopt(&now);
@@ -116,7 +116,7 @@ impl Keepers {
         while changes.changed().await.is_ok() {
             let new = self.adopt(&self.settings.get());
             if !new.is_empty() {
-                start(new.into_iter().filter(|slot| slot.source.is_reachable()));
+                start(self.reachable().filter(|slot| new.iter().any(|new| Arc::ptr_eq(new, slot))));
                 self.changed.send_modify(|count| *count += 1);
             }
         }
@@ -145,7 +145,7 @@ impl Keepers {
         new
     }
 
-    /// A slot for `source`, which knows of the tokens that `before` has shown.
+    /// A slot for `source`, which knows of the tokens that `before` has shown, or that were remembered.
     fn slot(&self, source: Source, settings: &Settings, before: Option<&Slot>) -> Arc<Slot> {
         let held = match before {
             Some(before) => std::mem::take(&mut *before.held()),
@@ -153,13 +153,13 @@ impl Keepers {
         };
         let slot = Arc::new(Slot {
             source,
-            remembered: self.remembered.clone(),
             settings: settings.clone(),
             desk: self.desk.clone(),
             retired: watch::Sender::new(false),
             running: tokio::sync::Mutex::default(),
             listing: tokio::sync::Mutex::default(),
             held: Mutex::new(held),
+            remembered: self.remembered.clone(),
             screen_locked: self.screen_locked.subscribe(),
             changed: self.changed.clone(),
         });
@@ -254,10 +254,6 @@ impl Keepers {
     /// The token with this id, present or absent.
     pub fn known_token(&self, id: &str) -> Option<Arc<Token>> {
         self.known_tokens().into_iter().find(|token| token.info.id == id)
-    }
-
-    fn slot_where(&self, fits: impl Fn(&Slot) -> bool) -> Option<Arc<Slot>> {
-        self.slots().into_iter().find(|slot| fits(slot))
     }
 
     /// The token with this id.
@@ -376,14 +372,14 @@ impl Keepers {
     /// # Errors
     /// `NoToken`; `TokenFailed` if the keeper had to be ended.
     pub async fn lock(&self, token: &str) -> Result<(), WaferError> {
-        let slot = self.slot_where(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;
+        let slot = self.slots().into_iter().find(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;
         slot.lock(token).await
     }
 
     /// Learns how `token` is now, if its keeper runs: a caller that was just told that it is unlocked shall
     /// not read the contrary a moment later.
     pub async fn catch_up(&self, token: &str) {
-        let Some(slot) = self.slot_where(|slot| slot.has_token(token)) else { return };
+        let Some(slot) = self.slots().into_iter().find(|slot| slot.has_token(token)) else { return };
         slot.catch_up().await;
     }
 
