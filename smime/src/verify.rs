@@ -100,10 +100,21 @@ pub struct Verified {
     pub signers: Vec<Signer>,
     /// All certificates in the message, DER, as they came.
     pub certificates: Vec<Vec<u8>>,
+    /// What the message brings along about revocation. Nothing has checked it.
+    pub revocation: RevocationInfo,
     /// For mail: addresses in From and Sender of the outer message, lower case where RFC 5321 allows.
     pub from: Vec<String>,
     /// Bytes of signed content.
     pub content_length: u64,
+}
+
+/// What a message brings along about revocation (RFC 5652 section 10.2.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevocationInfo {
+    /// CertificateLists (RFC 5280), as they came.
+    pub crls: Vec<Vec<u8>>,
+    /// OCSPResponses (RFC 5940, RFC 6960), DER.
+    pub ocsp_responses: Vec<Vec<u8>>,
 }
 
 /// A detached signature's content for bare CMS.
@@ -373,6 +384,7 @@ fn verdict(
     let verified = Verified {
         signers: signed_verify::verify(signed, Signed { digests, content: content.as_deref() }, certificates),
         certificates: signed.certificates.clone(),
+        revocation: signed.revocation.clone(),
         from,
         content_length,
     };

@@ -9,7 +9,7 @@ use rcgen::{
     NameConstraints, SanType, date_time_ymd,
 };
 use wafer_smime::algorithm::{DigestAlgorithm, SignatureScheme, Weakness};
-use wafer_smime::verify::{Outcome, Signer, Verified};
+use wafer_smime::verify::{Outcome, RevocationInfo, Signer, Verified};
 
 use super::testing::{Authority, self_signed, year};
 use super::*;
@@ -223,7 +223,13 @@ fn verified(certificate: Option<Vec<u8>>, outcome: Outcome) -> Verified {
         signing_time: Some(year(2030)),
         ..Signer::new(outcome)
     };
-    Verified { signers: vec![signer], certificates: vec![], from: vec![], content_length: 0 }
+    Verified {
+        signers: vec![signer],
+        certificates: vec![],
+        revocation: RevocationInfo::default(),
+        from: vec![],
+        content_length: 0,
+    }
 }
 
 fn senders(address: &str) -> Vec<String> {

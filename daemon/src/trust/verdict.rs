@@ -78,7 +78,11 @@ pub fn judge_until(
         senders,
         validator,
         now,
-        evidence: Evidence { deadline: Some(deadline), ..Evidence::default() },
+        evidence: Evidence {
+            crls: &verified.revocation.crls,
+            responses: &verified.revocation.ocsp_responses,
+            deadline: Some(deadline),
+        },
     };
     let signers: Vec<SignerVerdict> =
         verified.signers.iter().map(|signer| judge_signer(signer, &circumstances)).collect();

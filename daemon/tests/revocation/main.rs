@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and is all inside"
 )]
 
+mod carried;
 mod pki;
 mod servers;
 
@@ -20,10 +21,12 @@ use std::time::{Duration, Instant, SystemTime};
 use pki::{Authority, Person};
 use servers::{Odd, files, free_port, responder};
 use tokio::runtime::Handle;
+use wafer_smime::algorithm::{Armor, Container};
+use wafer_smime::verify::{Content, verify};
 use waferd::trust::revocation::{Mode, Unchecked};
 use waferd::trust::web::{Web, WebSettings};
 use waferd::trust::{
-    Evidence, Finding, PathValidator, Purpose, Question, Reason, Revocation, Trust, Validator,
+    Evidence, Finding, PathValidator, Purpose, Question, Reason, Revocation, Status, Trust, Validator, judge,
 };
 
 /// Long enough for a loaded machine, short of every server's own limits.
@@ -186,6 +189,52 @@ fn an_answer_about_another_or_from_the_past_or_played_again_does_not_count() {
     let alone = authority.person(1, &responder_at(free_port()));
     let finding = ask(&reader.validator(), &alone, &[answer], PATIENCE, SystemTime::now());
     assert_eq!(finding.revocation, Revocation::Good);
+}
+
+/// The verdict on a message of `person` that brings these along, and what was said of revocation.
+fn judged(
+    authority: &Authority,
+    reader: &Reader,
+    person: &Person,
+    crls: &[Vec<u8>],
+    responses: &[Vec<u8>],
+) -> (Status, Revocation) {
+    let message = carried::carrying(&authority.signed(person, b"hello"), crls, responses);
+    let container = Container::Cms(Armor::Der);
+    let verified = verify(&mut &message[..], Content::Attached, container, &[], None).unwrap();
+    let verdict = judge(&verified, None, &reader.validator(), SystemTime::now());
+    (verdict.status, verdict.signers[0].revocation.clone())
+}
+
+#[test]
+fn what_a_message_brings_along_is_used_and_nobody_is_asked() {
+    let authority = Authority::new();
+    authority.enter(1, None);
+    authority.enter(2, Some("keyCompromise"));
+    authority.responder();
+    authority.list("list.crl");
+    let list = std::fs::read(authority.path().join("list.crl")).unwrap();
+    let server = Odd::serving(b"nothing of use");
+    let places = format!("{}\n{}", list_at(server.port), responder_at(server.port));
+    let (good, revoked) = (authority.person(1, &places), authority.person(2, &places));
+    let [good_answer, revoked_answer] = [&good, &revoked].map(|person| authority.answer(person));
+    let reader = Reader::new(&authority);
+    let judged = |person, crls: &[_], responses: &[_]| judged(&authority, &reader, person, crls, responses);
+    let list = [list];
+    assert_eq!(judged(&good, &list, &[]), (Status::Valid, Revocation::Good));
+    assert_eq!(judged(&good, &[], std::slice::from_ref(&good_answer)), (Status::Valid, Revocation::Good));
+    // One of another certificate, and one that is none, are in nobody's way.
+    let odd = [b"odd".to_vec(), good_answer, revoked_answer.clone()];
+    for (crls, responses) in [(&list[..], &[][..]), (&[], std::slice::from_ref(&revoked_answer)), (&[], &odd)]
+    {
+        let (status, revocation) = judged(&revoked, crls, responses);
+        assert_eq!((status, revocation.reason()), (Status::Invalid, "key-compromise"));
+    }
+    assert_eq!(server.asked(), 0);
+    // An answer about another certificate helps nobody: then the server is asked.
+    let (_, revocation) = judged(&good, &[], &[revoked_answer]);
+    assert!(matches!(revocation, Revocation::NotChecked(_)), "{revocation:?}");
+    assert!(server.asked() > 0);
 }
 
 #[test]

@@ -109,6 +109,17 @@ impl Authority {
         fs::read(self.path().join("answer")).unwrap()
     }
 
+    /// A SignedData of `person` over `content`, DER, with the content inside.
+    pub fn signed(&self, person: &Person, content: &[u8]) -> Vec<u8> {
+        fs::write(self.path().join("content"), content).unwrap();
+        let (pem, key) = (person.pem.display(), person.pem.with_extension("key"));
+        let key = key.display();
+        self.openssl(&format!(
+            "cms -sign -binary -nodetach -in content -signer {pem} -inkey {key} -outform DER -out signed"
+        ));
+        fs::read(self.path().join("signed")).unwrap()
+    }
+
     fn issue(&self, issuer: &str, name: &str, serial: u32, extensions: &str) {
         self.key(&format!("{name}.key"));
         self.write(&format!("{name}.ext"), extensions);

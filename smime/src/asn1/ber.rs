@@ -21,6 +21,8 @@ pub(crate) struct Reader<R> {
     /// The octets of the header read last, as they came.
     head: Vec<u8>,
     held: usize,
+    /// What is too long to be held is passed over, instead of refused.
+    lenient: bool,
 }
 
 /// A constructed element that has been entered.
@@ -54,6 +56,7 @@ impl<R: Read> Reader<R> {
             peeked: None,
             head: Vec::new(),
             held: 0,
+            lenient: false,
         }
     }
 
@@ -115,6 +118,20 @@ impl<R: Read> Reader<R> {
         let mut out = Vec::new();
         self.walk(Some(&mut out))?;
         Ok(out)
+    }
+
+    /// The next element as it came, or `None` if it has more than `most` bytes (at most [`MAX_HELD`]): it is passed
+    /// over then. Does not count towards [`MAX_HELD`]: the caller bounds how often it asks.
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub(crate) fn raw_within(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
+        let held = std::mem::replace(&mut self.held, MAX_HELD.saturating_sub(most));
+        let mut out = Vec::new();
+        self.lenient = true;
+        let walked = self.walk(Some(&mut out));
+        (self.held, self.lenient) = (held, false);
+        walked.map(|()| Some(out).filter(|out| !out.is_empty()))
     }
 
     /// The next element, which must have `tag`, as DER (a SET OF keeps its order).
@@ -281,11 +298,8 @@ impl<R: Read> Reader<R> {
     }
 
     fn keep(&mut self, out: &mut Option<&mut Vec<u8>>, bytes: &[u8]) -> Result<()> {
+        self.hold(bytes.len() as u64, out)?;
         if let Some(out) = out {
-            self.held += bytes.len();
-            if self.held > MAX_HELD {
-                return Err(Error::Limit("4 MiB of certificates, recipients and attributes"));
-            }
             out.extend_from_slice(bytes);
         }
         Ok(())
@@ -293,19 +307,28 @@ impl<R: Read> Reader<R> {
 
     /// Reads `length` bytes of content.
     fn pass(&mut self, mut length: u64, out: &mut Option<&mut Vec<u8>>) -> Result<()> {
-        if out.is_some() && length > MAX_HELD as u64 {
-            return Err(Error::Limit("4 MiB of certificates, recipients and attributes"));
-        }
+        self.hold(length, out)?;
         while length > 0 {
             let taken = self.take(length)?;
             length -= taken as u64;
             if let Some(out) = out {
-                self.held += taken;
-                if self.held > MAX_HELD {
-                    return Err(Error::Limit("4 MiB of certificates, recipients and attributes"));
-                }
                 out.extend_from_slice(&self.buffer[self.start - taken..self.start]);
             }
+        }
+        Ok(())
+    }
+
+    /// Counts `more` bytes for `out`, before they come.
+    fn hold(&mut self, more: u64, out: &mut Option<&mut Vec<u8>>) -> Result<()> {
+        let Some(kept) = out else { return Ok(()) };
+        let held = u64::try_from(self.held).unwrap_or(u64::MAX).saturating_add(more);
+        match usize::try_from(held) {
+            Ok(held) if held <= MAX_HELD => self.held = held,
+            _ if self.lenient => {
+                kept.clear();
+                *out = None;
+            }
+            _ => return Err(Error::Limit("4 MiB of certificates, recipients and attributes")),
         }
         Ok(())
     }

@@ -15,6 +15,9 @@ pub(crate) const MAX_DEPTH: usize = 32;
 /// Bytes that one message may make us hold in memory, over all its small pieces.
 pub(crate) const MAX_HELD: usize = 4 << 20;
 
+/// Bytes of revocation lists and responders' answers that are taken from one message.
+pub(crate) const MAX_REVOCATION: usize = 4 << 20;
+
 /// Members of one list (recipients, certificates). Small members would else cost many times their own size.
 pub(crate) const MAX_MEMBERS: usize = 10_000;
 

@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use crate::algorithm::DigestAlgorithm;
 use crate::asn1::ber::Reader;
 use crate::asn1::der::{self, Cursor};
-use crate::asn1::{MAX_MEMBERS, MAX_SIGNERS, oid};
+use crate::asn1::{MAX_MEMBERS, MAX_REVOCATION, MAX_SIGNERS, normal, oid};
 use crate::cms::identifier;
 use crate::crypto::hash::{Digests, Hashers};
 use crate::error::{Error, Result};
+use crate::verify::RevocationInfo;
 
 /// A SignedData that was read to its end.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct SignedData {
     pub(crate) digests: Digests,
     /// Certificates as they came (X.509 only).
     pub(crate) certificates: Vec<Vec<u8>>,
+    /// What it brings along about revocation.
+    pub(crate) revocation: RevocationInfo,
     /// The signer infos, raw; see [`super::signed_verify::verify`]. Empty: certificates only.
     pub(crate) signers: Vec<SignerInfo>,
 }
@@ -59,9 +62,7 @@ pub(crate) fn read<R: Read, W: Write + ?Sized>(input: R, out: &mut W) -> Result<
     reader.leave()?;
 
     let certificates = certificates(&mut reader)?;
-    if reader.peek()? == Some(der::context(1)) {
-        reader.skip()?; // CRLs: the trust question is asked elsewhere
-    }
+    let revocation = revocation(&mut reader)?;
     reader.enter(der::SET)?;
     let mut signers = Vec::new();
     while reader.peek()?.is_some() {
@@ -71,7 +72,7 @@ pub(crate) fn read<R: Read, W: Write + ?Sized>(input: R, out: &mut W) -> Result<
         signers.push(SignerInfo(reader.raw()?));
     }
     reader.finish()?;
-    Ok(SignedData { content_type, attached, content_length, digests, certificates, signers })
+    Ok(SignedData { content_type, attached, content_length, digests, certificates, revocation, signers })
 }
 
 fn digest_algorithms<R: Read>(reader: &mut Reader<R>) -> Result<Vec<DigestAlgorithm>> {
@@ -125,4 +126,86 @@ pub(super) fn certificates<R: Read>(reader: &mut Reader<R>) -> Result<Vec<Vec<u8
         reader.leave()?;
     }
     Ok(certificates)
+}
+
+/// The lists and responders' answers of a `[1] IMPLICIT RevocationInfoChoices`, if one is there (RFC 5652 section
+/// 10.2.1, RFC 5940). A message must not become unreadable by them: what is too long, or of another form, is passed
+/// over.
+fn revocation<R: Read>(reader: &mut Reader<R>) -> Result<RevocationInfo> {
+    let mut found = RevocationInfo::default();
+    if reader.peek()? != Some(der::context(1)) {
+        return Ok(found);
+    }
+    reader.enter(der::context(1))?;
+    let mut room = MAX_REVOCATION;
+    while let Some(tag) = reader.peek()? {
+        if found.crls.len() + found.ocsp_responses.len() == MAX_SIGNERS {
+            room = 0;
+        }
+        let Some(choice) = reader.raw_within(room)? else { continue };
+        room -= choice.len();
+        if tag == der::SEQUENCE {
+            found.crls.push(choice);
+        } else if tag == der::context(1) {
+            found.ocsp_responses.extend(ocsp_response(&choice));
+        }
+    }
+    reader.leave()?;
+    Ok(found)
+}
+
+/// The OCSPResponse in an OtherRevocationInfoFormat; `None` if it holds something else.
+fn ocsp_response(choice: &[u8]) -> Option<Vec<u8>> {
+    let choice = normal::to_der(choice).ok()?;
+    let mut inside = Cursor::new(&choice).expect(der::context(1)).ok()?.inside();
+    let format = inside.expect(der::OID).ok()?.oid().ok()?;
+    let response = inside.next().ok()??;
+    (format == oid::ID_RI_OCSP_RESPONSE).then(|| response.whole.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    /// A SignedData without content, certificates and signers that brings these RevocationInfoChoices along.
+    fn carrying(choices: &[&[u8]]) -> Result<RevocationInfo> {
+        let data = der::sequence(&[&der::oid(&oid::ID_DATA)]);
+        let (none, choices) = (der::element(der::SET, &[]), der::element(der::context(1), choices));
+        let signed = der::sequence(&[&der::integer(5), &none, &data, &choices, &none]);
+        let outer =
+            der::sequence(&[&der::oid(&oid::ID_SIGNED_DATA), &der::element(der::context(0), &[&signed])]);
+        read(&outer[..], &mut std::io::sink()).map(|signed| signed.revocation)
+    }
+
+    fn other(format: &const_oid::ObjectIdentifier, info: &[u8]) -> Vec<u8> {
+        der::element(der::context(1), &[&der::oid(format), info])
+    }
+
+    #[test]
+    fn lists_and_answers_are_handed_over_and_nothing_else_is_in_the_way() {
+        let list = |length| der::sequence(&[&vec![0; length]]);
+        let (small, large) = (list(100), list(MAX_REVOCATION));
+        let answer = der::sequence(&[&der::integer(0)]);
+        let indefinite =
+            [&[0xa1, 0x80], der::oid(&oid::ID_RI_OCSP_RESPONSE).as_slice(), &answer, &[0, 0]].concat();
+        let choices: [&[u8]; 7] = [
+            &large,
+            &small,
+            &other(&oid::ID_DATA, &answer),
+            &other(&oid::ID_RI_OCSP_RESPONSE, &answer),
+            &other(&oid::ID_RI_OCSP_RESPONSE, &[]),
+            &indefinite,
+            &der::element(der::context(2), &[]),
+        ];
+        let found = carrying(&choices).unwrap();
+        assert_eq!(found.crls, [small.clone()]);
+        assert_eq!(found.ocsp_responses, [answer.clone(), answer]);
+        let many = carrying(&vec![small.as_slice(); 2 * MAX_SIGNERS]).unwrap();
+        assert_eq!(many.crls.len(), MAX_SIGNERS);
+        // Together no more than so much.
+        let half = list(MAX_REVOCATION / 2);
+        assert_eq!(carrying(&[&half, &half, &small]).unwrap().crls, [half.clone(), small]);
+        assert!(carrying(&[&half[..half.len() - 1]]).is_err());
+    }
 }

@@ -180,9 +180,11 @@ impl<'a> Checker<'a> {
     }
 
     fn standing(&self, subject: Subject<'_>, found: &Found) -> Result<Standing, Unchecked> {
-        let answered = self.responses.iter().find_map(|answer| ocsp::standing(subject, answer, self.now));
+        let answered = self.responses.iter().filter_map(|answer| ocsp::standing(subject, answer, self.now));
         let issuers = Issuers { search: self.search, found };
-        let known = answered.or_else(|| lists::standing(subject, &self.crls, self.now, &issuers));
+        let listed = lists::standing(subject, &self.crls, self.now, &issuers);
+        // Whoever signs chooses what goes along: of two that contradict each other the worse counts.
+        let known = answered.chain(listed).max_by_key(|standing| *standing != Standing::Good);
         match (known, self.web) {
             (Some(standing), _) => Ok(standing),
             (None, None) => Err(Unchecked::Offline),
