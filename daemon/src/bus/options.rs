@@ -17,8 +17,17 @@ use super::stream::MessageArgument;
 use crate::text;
 
 /// Options that every call understands.
-const COMMON: &[&str] =
-    &["interactive", "deadline-ms", "cancellation-id", "display", "wayland-display", "tty", "term", "lang"];
+const COMMON: &[&str] = &[
+    "interactive",
+    "deadline-ms",
+    "cancellation-id",
+    "display",
+    "wayland-display",
+    "tty",
+    "term",
+    "lang",
+    "origin",
+];
 /// What `Sign` takes, of mail and of CMS.
 pub(super) const SIGN: [&str; 7] = [
     "identity",
@@ -30,8 +39,15 @@ pub(super) const SIGN: [&str; 7] = [
     "include-certificates",
 ];
 /// What `Encrypt` takes, of mail and of CMS.
-pub(super) const ENCRYPT: [&str; 5] =
-    ["recipients", "recipient-certificates", "content-cipher", "key-transport", "certificate-identifier"];
+pub(super) const ENCRYPT: [&str; 7] = [
+    "recipients",
+    "recipient-certificates",
+    "content-cipher",
+    "key-transport",
+    "certificate-identifier",
+    "to-self",
+    "from",
+];
 /// What goes within a mail; bare CMS has no header fields.
 pub(super) const HEADER_PROTECTION: &str = "header-protection";
 /// Options of single calls.
@@ -58,6 +74,7 @@ const OTHERS: &[&str] = &[
     "replies-to-signed",
     "sign",
     "signature-scheme",
+    "to-self",
     "triple-wrap",
     "when-missing",
 ];
@@ -79,6 +96,8 @@ pub(super) struct Common {
     pub(super) interactive: bool,
     pub(super) deadline: Option<Duration>,
     pub(super) cancellation_id: Option<String>,
+    /// The web page on whose behalf an adapter calls.
+    pub(super) origin: Option<String>,
     pub(super) place: PromptPlace,
 }
 
@@ -109,6 +128,7 @@ impl Options {
             interactive: interactive.unwrap_or(true),
             deadline: deadline.filter(|time| *time > 0).map(|time| Duration::from_millis(time.into())),
             cancellation_id: self.text("cancellation-id")?,
+            origin: self.text("origin")?,
             place: PromptPlace {
                 display: self.text("display")?.unwrap_or_default(),
                 wayland_display: self.text("wayland-display")?.unwrap_or_default(),

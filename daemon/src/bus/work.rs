@@ -63,8 +63,13 @@ pub(super) async fn encrypt(
     mut options: Options,
 ) -> Result<Answer, WaferError> {
     let visit = door.enter(header, &mut options).await?;
+    let from = options.text("from")?;
+    // A bare object names no sender: its caller does, or wants none.
+    let otherwise = container == Container::Mail || from.is_some();
     let order = encrypt::Order {
         container,
+        to_self: options.flag("to-self")?.unwrap_or(otherwise),
+        from,
         cipher: options.content_cipher()?,
         recipients: options.addresses("recipients")?,
         certificates: options.certificates("recipient-certificates")?,

@@ -22,6 +22,7 @@ use std::time::{Instant, SystemTime};
 
 use wafer_smime::algorithm::ContentCipher;
 use wafer_smime::capabilities::Capabilities;
+use wafer_smime::decrypt::RecipientId;
 
 use crate::config::Current;
 pub use choose::{Changed, MissingReason};
@@ -33,6 +34,9 @@ use store::Store;
 
 /// The store's file in the data folder.
 const STORE_FILE: &str = "recipients.jsonl";
+
+/// Most certificates of a message that are looked at when its signer's is kept.
+const OTHERS_MAX: usize = 64;
 
 /// Recipients' certificates from every source.
 #[derive(Clone)]
@@ -276,6 +280,9 @@ pub struct MailSigner<'a> {
     pub certificate: &'a [u8],
     /// What the signer's program said it can read, if it said so.
     pub capabilities: Option<&'a Capabilities>,
+    /// Which certificate the signer's program wants used for encrypting (smimeEncryptionKeyPreference, RFC 8551
+    /// section 2.5.3), if it said so.
+    pub preference: Option<&'a RecipientId>,
     /// Every certificate in the message, DER.
     pub others: &'a [Vec<u8>],
     /// Whether a path leads from one of `others` to a root: anybody on the way can add certificates to a message.
@@ -283,18 +290,18 @@ pub struct MailSigner<'a> {
 }
 
 impl<'a> MailSigner<'a> {
-    /// The signer's own certificate if it is for encrypting, else another in the message that is, has one of the
-    /// signer's addresses, and is to be trusted by itself.
+    /// The certificate that the signer's program prefers; else the signer's own; else another in the message. Any but
+    /// the own one must have one of the signer's addresses and be trusted by itself. All must be for encrypting.
     fn certificate_to_answer(&self, now: SystemTime) -> Option<(Entry, &'a [u8])> {
-        let signer = Entry::read(self.certificate, Source::Harvested, now).ok()?;
-        if signer.encrypt {
-            return Some((signer, self.certificate));
-        }
-        let read = |der: &'a Vec<u8>| Some((Entry::read(der, Source::Harvested, now).ok()?, der.as_slice()));
+        let read = |der: &'a [u8]| Some((Entry::read(der, Source::Harvested, now).ok()?, der));
+        let signer = read(self.certificate)?;
         let serves = |(entry, der): &(Entry, &[u8])| {
-            let shared = entry.addresses.iter().any(|address| signer.addresses.contains(address));
-            entry.encrypt && shared && (self.trusts)(der)
+            let shared = entry.addresses.iter().any(|address| signer.0.addresses.contains(address));
+            entry.encrypt && (*der == self.certificate || shared && (self.trusts)(der))
         };
-        self.others.iter().filter_map(read).find(serves)
+        let all =
+            || [self.certificate].into_iter().chain(self.others.iter().take(OTHERS_MAX).map(Vec::as_slice));
+        let preferred = |der: &&[u8]| self.preference.is_some_and(|wanted| wanted.matches(der));
+        all().filter(preferred).chain(all()).filter_map(read).find(serves)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use der::{Decode, Encode};
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose, date_time_ymd};
 
 use super::*;
@@ -128,7 +129,8 @@ fn what_is_imported_is_used_first_and_can_be_removed() {
 }
 
 fn take(directory: &Directory, certificate: &[u8], others: &[Vec<u8>], trusts: &dyn Fn(&[u8]) -> bool) {
-    directory.harvest(&MailSigner { certificate, capabilities: None, others, trusts }, year(2030));
+    let signer = MailSigner { certificate, capabilities: None, preference: None, others, trusts };
+    directory.harvest(&signer, year(2030));
 }
 
 #[test]
@@ -170,6 +172,37 @@ fn a_certificate_beside_the_signers_must_be_trusted_by_itself() {
     let slipped_in = Authority::root("Root").person(address);
     take(&directory, &signing, &[slipped_in, genuine.clone()], &|der| der == genuine);
     assert_eq!(folder.lookup(address), Ok(genuine));
+}
+
+#[test]
+fn the_certificate_that_the_signers_program_prefers_is_harvested() {
+    let address = "a@example.org";
+    let preferring = |preferred: &[u8], trusted: bool| {
+        let folder = Folder::new();
+        let signer = folder.root.person(address);
+        let read = x509_cert::Certificate::from_der(preferred).unwrap();
+        let preference = RecipientId::IssuerAndSerial {
+            issuer: read.tbs_certificate().issuer().to_der().unwrap(),
+            serial: read.tbs_certificate().serial_number().as_bytes().to_vec(),
+        };
+        let others = [folder.root.person(address), preferred.to_vec()];
+        let signed = MailSigner {
+            certificate: &signer,
+            capabilities: None,
+            preference: Some(&preference),
+            others: &others,
+            trusts: &|der| trusted && der == preferred,
+        };
+        folder.directory().harvest(&signed, year(2030));
+        folder.lookup(address) == Ok(preferred.to_vec())
+    };
+    let root = Authority::root("Root");
+    let own = root.person(address);
+    assert!(preferring(&own, true));
+    assert!(!preferring(&own, false), "anybody on the way can add certificates");
+    assert!(!preferring(&root.person("b@example.org"), true), "another's");
+    let signing = root.person_with(address, |p| p.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+    assert!(!preferring(&signing, true), "not for encrypting");
 }
 
 /// Issue: under 5 ms for 50 addresses with 10,000 certificates stored. The bound here leaves room for a debug

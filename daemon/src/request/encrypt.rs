@@ -7,7 +7,7 @@ use wafer_client::WaferError;
 use wafer_smime::algorithm::{Container, ContentCipher};
 use wafer_smime::encrypt::{Options, Style, encrypt as seal};
 
-use super::{Call, Rooms, Sink, Supply, deliver, recipients};
+use super::{Call, Rooms, Sink, Supply, deliver, oneself, recipients, sign};
 use crate::directory::Checked;
 use crate::text;
 
@@ -22,6 +22,10 @@ pub struct Order {
     pub recipients: Vec<String>,
     /// Certificates, DER.
     pub certificates: Vec<Vec<u8>>,
+    /// Whether the sender can read it, too.
+    pub to_self: bool,
+    /// The sender's address, instead of those that the message names.
+    pub from: Option<String>,
     /// How RSA keys get the content key, how certificates are named, and whether header fields go within.
     pub style: Style,
 }
@@ -43,7 +47,7 @@ pub async fn encrypt(
     rooms: &Rooms,
     call: &Arc<Call>,
     order: Order,
-    mut supply: Box<dyn Supply>,
+    supply: Box<dyn Supply>,
     mut sink: Box<dyn Sink>,
 ) -> Result<Encrypted, WaferError> {
     if order.recipients.is_empty() && order.certificates.is_empty() {
@@ -52,6 +56,17 @@ pub async fn encrypt(
     let mut certificates = order.certificates;
     if !order.recipients.is_empty() {
         certificates.extend(look_up(rooms, &order.recipients).await?);
+    }
+    let mut supply = supply;
+    if order.to_self {
+        let from = match order.container {
+            Container::Mail => sign::senders_of(call, order.from.as_deref(), supply).await,
+            // A bare object names no sender.
+            Container::Cms(_) => Ok((order.from.into_iter().collect(), supply)),
+        };
+        let (from, back) = from?;
+        certificates.extend(oneself::certificate(rooms, &from));
+        supply = back;
     }
     let mut seen = std::collections::HashSet::new();
     certificates.retain(|certificate| seen.insert(certificate.clone()));

@@ -10,6 +10,8 @@ pub mod failure;
 pub mod files;
 pub mod identities;
 pub mod inspect;
+pub mod judge;
+pub mod oneself;
 pub mod protect;
 pub mod read;
 pub mod recipients;

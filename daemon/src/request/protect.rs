@@ -12,10 +12,9 @@ use wafer_smime::headers::HeaderProtection;
 use wafer_smime::sign::{Form, Include};
 
 use super::scratch::{Scratch, Together};
-use super::{Call, Rooms, Sink, Supply, encrypt, identities, recipients, sign};
+use super::{Call, Rooms, Sink, Supply, encrypt, oneself, recipients, sign};
 use crate::config::Settings;
 use crate::directory::Checked;
-use crate::identity::choose::Purpose;
 use crate::text;
 
 /// What is wanted; what is `None` is as the settings say.
@@ -254,11 +253,9 @@ async fn encrypted_copies(
         number += 1;
         number == 1 || !copy.certificates.is_empty()
     });
-    let own = identities::best(rooms, Purpose::Decrypt, from);
+    let own = oneself::certificate(rooms, from);
     for copy in &mut copies {
-        if let Some(own) = &own {
-            copy.certificates.push(own.certificate.der.clone());
-        }
+        copy.certificates.extend(own.clone());
         let mut seen = HashSet::new();
         copy.certificates.retain(|certificate| seen.insert(certificate.clone()));
         if copy.certificates.is_empty() {
@@ -343,6 +340,8 @@ impl Work<'_> {
             cipher: self.order.cipher,
             recipients: Vec::new(),
             certificates: copy.certificates,
+            to_self: false,
+            from: None,
             style: Style { identifier: self.plan.identifier, headers, ..Style::default() },
         };
         let inner = Scratch::default();

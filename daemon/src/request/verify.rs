@@ -14,7 +14,7 @@ use wafer_smime::verify::{Content, Verified as Checked, verify as check};
 use super::{Call, Rooms, Sink, Supply, deliver};
 use crate::directory::{Directory, MailSigner};
 use crate::text;
-use crate::trust::{PathValidator, Trust, Verdict, judge};
+use crate::trust::{PathValidator, Purpose, Trust, Verdict, judge};
 
 /// What is to be verified.
 #[derive(Clone, Debug)]
@@ -86,13 +86,16 @@ pub(super) fn harvest(
     validator: &dyn PathValidator,
     now: SystemTime,
 ) {
-    let trusts = |der: &[u8]| validator.validate(der, &checked.certificates, now) == Trust::Trusted;
+    let trusts = |der: &[u8]| {
+        validator.validate_for(Purpose::EncryptMail, der, &checked.certificates, now) == Trust::Trusted
+    };
     for (signer, verdict) in checked.signers.iter().zip(&verdict.signers) {
         let good = verdict.outcome == "good" && verdict.trusted && verdict.address_matches;
         if let Some(certificate) = signer.certificate.as_deref().filter(|_| good) {
             let capabilities = signer.capabilities.as_ref();
-            let others = &checked.certificates;
-            directory.harvest(&MailSigner { certificate, capabilities, others, trusts: &trusts }, now);
+            let (preference, others) = (signer.encryption_key.as_ref(), &checked.certificates);
+            let signer = MailSigner { certificate, capabilities, preference, others, trusts: &trusts };
+            directory.harvest(&signer, now);
         }
     }
 }

@@ -86,7 +86,17 @@ pub trait PathValidator: Send + Sync {
     /// Whether `certificate` (DER) was a mail signer's trusted certificate at the time `at`, revocation
     /// aside. `others` are as in [`Question`].
     fn validate(&self, certificate: &[u8], others: &[Vec<u8>], at: SystemTime) -> Trust {
-        let purpose = Purpose::SignMail;
+        self.validate_for(Purpose::SignMail, certificate, others, at)
+    }
+
+    /// As [`Self::validate`], for another `purpose`.
+    fn validate_for(
+        &self,
+        purpose: Purpose,
+        certificate: &[u8],
+        others: &[Vec<u8>],
+        at: SystemTime,
+    ) -> Trust {
         self.examine(&Question { certificate, others, at, purpose, revocation: None }).trust
     }
 }

@@ -76,9 +76,14 @@ pub fn encrypt_for(message: &[u8], recipient: impl Somebody, more: &[&str]) -> V
 
 /// `openssl cms -sign`, with the intermediate certificate included. `more` are further arguments (`-nodetach`).
 pub fn sign(message: &[u8], outform: &str, signer: Identity, more: &[&str]) -> Vec<u8> {
+    sign_with(message, outform, &signer.certificate(), &signer.private_key(), more)
+}
+
+/// The same with a certificate and a key, both PEM, of anybody whom the intermediate certificate has issued.
+pub fn sign_with(message: &[u8], outform: &str, certificate: &Path, key: &Path, more: &[&str]) -> Vec<u8> {
     let folder = Folder::with("in", message);
     let mut command = folder.cms(&["-sign", "-in", "in", "-out", "out", "-outform", outform]);
-    command.arg("-signer").arg(signer.certificate()).arg("-inkey").arg(signer.private_key());
+    command.arg("-signer").arg(certificate).arg("-inkey").arg(key);
     run(command.arg("-certfile").arg(intermediate()).args(more));
     folder.read("out")
 }

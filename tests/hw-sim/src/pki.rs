@@ -88,6 +88,39 @@ impl Identity {
     }
 }
 
+/// Somebody whose certificate was made for one test.
+#[derive(Debug)]
+pub struct Guest(tempfile::TempDir);
+
+impl Guest {
+    /// `name@example.test` with an EC key, whose certificate from the CA has further `extensions`, as lines of an
+    /// OpenSSL file.
+    pub fn new(name: &str, extensions: &str) -> Self {
+        let guest = Self(tempfile::Builder::new().prefix("wafer-guest-").tempdir().unwrap());
+        for file in ["intermediate.pem", "intermediate.key"] {
+            fs::copy(folder().join(file), guest.0.path().join(file)).unwrap();
+        }
+        // The section of EC keys is the last one there.
+        fs::write(guest.0.path().join("openssl.cnf"), format!("{EXTENSIONS}{extensions}\n")).unwrap();
+        issue(guest.0.path(), name, Key::P256, "intermediate", "ec");
+        for file in ["pem", "key"] {
+            let made = guest.0.path().join(format!("{name}.{file}"));
+            fs::rename(made, guest.0.path().join(format!("guest.{file}"))).unwrap();
+        }
+        guest
+    }
+
+    /// The certificate, PEM.
+    pub fn certificate(&self) -> PathBuf {
+        self.0.path().join("guest.pem")
+    }
+
+    /// The private key, PEM.
+    pub fn private_key(&self) -> PathBuf {
+        self.0.path().join("guest.key")
+    }
+}
+
 /// The root certificate, PEM.
 pub fn root() -> PathBuf {
     folder().join("root.pem")

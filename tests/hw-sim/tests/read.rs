@@ -1,12 +1,17 @@
 //! Reading a message to its innermost entity: what a mail program calls for each message it shows.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use hw_sim::caller::{
     MAIL, Reply, answer_inline, descriptor, flag, inline, number, output, refused, signers, text,
 };
-use hw_sim::pki::{ALICE, BOB, CAROL, Identity};
+use hw_sim::pki::{self, ALICE, BOB, CAROL, Guest, Identity};
 use hw_sim::wait::within;
 use hw_sim::{Options, World, mail, openssl, options};
+use wafer_client::names::ROOT_PATH;
 use wafer_client::{ErrorKind, WaferError};
 use zbus::Variant;
 
@@ -168,4 +173,94 @@ async fn a_person_reads_a_file() {
         String::from_utf8_lossy(&output.stderr).contains("was changed after it was signed"),
         "{output:?}"
     );
+}
+
+/// Holds every connection open without a word, for as long as it lives.
+struct Silent {
+    port: u16,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Silent {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, asked) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+        let count = asked.clone();
+        std::thread::spawn(move || {
+            let mut held = Vec::new();
+            for stream in listener.incoming().map_while(Result::ok) {
+                held.push(stream);
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        Self { port, asked }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_holds_no_mail_back() {
+    let server = Silent::new();
+    let places = format!(
+        "crlDistributionPoints = URI:http://127.0.0.1:{0}/list\nauthorityInfoAccess = OCSP;URI:http://127.0.0.1:{0}/",
+        server.port
+    );
+    let guest = Guest::new("frank", &places);
+    let content = mail::entity("Do not wait for me.");
+    let signed = openssl::sign_with(&content, "SMIME", &guest.certificate(), &guest.private_key(), &[]);
+    let message = [b"From: frank@example.test\r\nSubject: A test\r\n".as_slice(), &signed].concat();
+    // The fetch itself would wait longer than any test does.
+    let asks = "[revocation]\nhosts = [\"127.0.0.1\"]\ntimeout-s = 600\n";
+    for (mode, status, trusted) in [("soft", "valid", true), ("hard", "unknown", false)] {
+        let mode = format!("{asks}mode = {mode:?}\n");
+        let world = World::with(|settings| settings.add_text(&mode)).await;
+        let reply = within("the mail", read(&world, &message, Options::new())).await.unwrap();
+        assert_eq!(output(&reply), content);
+        assert_eq!((text(&reply, "whole"), text(&reply, "status")), ("signed".into(), status.into()));
+        assert!(text(&reply, "sentence").contains("did not answer in time"), "{}", text(&reply, "sentence"));
+        let signer = signers(&layers(&reply)[0]).remove(0);
+        assert_eq!(flag(&signer, "trusted"), trusted);
+        let said = (text(&signer, "revocation"), text(&signer, "revocation-reason"));
+        assert_eq!(said, ("not-checked".into(), "too-slow".into()));
+    }
+    assert!(server.asked.load(Ordering::SeqCst) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_can_be_answered_but_replaces_nothing_that_was_imported() {
+    let world = World::with(|settings| settings.set("recipients-folder", "/nonexistent")).await;
+    let check = async || {
+        let addresses = vec!["carol@example.test"];
+        let recipients = "org.waferd.Wafer1.Recipients";
+        let reply = world.caller.call(ROOT_PATH, recipients, "Check", &(addresses, Options::new())).await;
+        let mut checked: Vec<Reply> = reply.unwrap().body().deserialize().unwrap();
+        checked.remove(0)
+    };
+    // Her mail program signs with one certificate and has another one for encrypting go along.
+    let usage = |usage: &str| format!("keyUsage = critical,{usage}");
+    let [signs, opens] = ["digitalSignature", "keyAgreement"].map(|one| Guest::new("carol", &usage(one)));
+    let certificates = [opens.certificate(), pki::intermediate()].map(|file| std::fs::read(file).unwrap());
+    let bundle = world.folder().join("bundle.pem");
+    std::fs::write(&bundle, certificates.concat()).unwrap();
+    let along = ["-certfile", bundle.to_str().unwrap()];
+    let content = mail::entity("Write back.");
+    let signed = openssl::sign_with(&content, "SMIME", &signs.certificate(), &signs.private_key(), &along);
+    let message = mailed(CAROL, &signed);
+    assert_eq!(text(&read(&world, &message, Options::new()).await.unwrap(), "status"), "valid");
+    let checked = check().await;
+    assert_eq!(
+        (text(&checked, "status"), text(&checked, "source")),
+        ("encryptable".into(), "harvested".into())
+    );
+    // OpenSSL announces AES in CBC only, and so that is what is used.
+    assert_eq!(text(&checked, "content-cipher"), "aes256-cbc");
+    let harvested = text(&checked, "fingerprint");
+
+    let own = std::fs::read(CAROL.certificate()).unwrap();
+    let import = (inline(&own), Options::new());
+    world.caller.call(ROOT_PATH, "org.waferd.Wafer1.Recipients", "Import", &import).await.unwrap();
+    let imported = text(&check().await, "fingerprint");
+    assert_ne!(imported, harvested);
+    read(&world, &message, Options::new()).await.unwrap();
+    let checked = check().await;
+    assert_eq!((text(&checked, "fingerprint"), text(&checked, "source")), (imported, "imported".into()));
 }

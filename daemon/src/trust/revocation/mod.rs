@@ -173,7 +173,9 @@ impl<'a> Checker<'a> {
             match self.standing(subject, found) {
                 Ok(Standing::Good) => {}
                 Ok(Standing::Revoked { since, reason }) => return revoked(certificate, since, reason),
-                Err(why) => unchecked = unchecked.or(Some(why)),
+                // That one names no place to ask is how its authority wants it; of others the reason matters.
+                Err(why) if matches!(unchecked, None | Some(Unchecked::NoAddress)) => unchecked = Some(why),
+                Err(_) => {}
             }
         }
         unchecked.map_or(Revocation::Good, Revocation::NotChecked)
