@@ -3,7 +3,7 @@
 //! Read in this order, a later file overriding single keys of an earlier one (a `[[module]]` with the
 //! same name replaces that module): `/etc/waferd/waferd.toml`, then `waferd/waferd.toml` below
 //! `$XDG_CONFIG_HOME` (`~/.config`). `--config FILE`, or else the variable `WAFERD_CONFIG`, names one
-//! file to read instead of both. A missing file is an empty one, unless it was named. All paths are
+//! file to read instead of both; the variable `WAFERD_ETC` names another folder in the place of `/etc/waferd`. A missing file is an empty one, unless it was named. All paths are
 //! absolute; an unknown key is an error.
 //!
 //! | key | default | means |
@@ -39,7 +39,7 @@
 //! | `[[ldap]] start-tls` | `true` | for `ldap://`: TLS before anything is said |
 //! | `[[ldap]] timeout-s` | `5` | seconds that one look-up may take |
 //! | `locked` | `[]` | settings (`"table.key"`) that only this file, the administrator's, sets |
-//! | `[sign]`, `[encrypt]`, `[identities]`, `[recipients]` | – | choices: [`items`] lists them |
+//! | `[sign]`, `[encrypt]`, `[identities]`, `[recipients]`, `[consent]`, `[web]` | – | choices: [`items`] lists them |
 
 mod current;
 mod edit;
@@ -70,10 +70,8 @@ pub use watch::Live;
 
 /// The name of the source of PIV cards over PC/SC; no module may have it.
 pub const READERS: &str = "piv";
-/// The administrator's file.
-const SYSTEM_FILE: &str = "/etc/waferd/waferd.toml";
-/// The administrator's roots.
-const SYSTEM_TRUST: &str = "/etc/waferd/trust";
+/// The administrator's folder.
+const SYSTEM_FOLDER: &str = "/etc/waferd";
 /// p11-kit's registry: what packages install, then what the administrator put in its place.
 const REGISTRY: [&str; 2] = ["/usr/share/p11-kit/modules", "/etc/pkcs11/modules"];
 /// The keeper's place when it is not beside waferd.
@@ -195,8 +193,8 @@ impl From<&SettingsError> for WaferError {
 pub struct Places {
     /// The one file to read, if it was named.
     pub named_file: Option<PathBuf>,
-    /// The administrator's file.
-    pub system_file: PathBuf,
+    /// The administrator's folder, with the file `waferd.toml` and the folder `trust`.
+    pub system: PathBuf,
     /// `$XDG_CONFIG_HOME`, or `~/.config`.
     pub config_home: PathBuf,
     /// `$XDG_DATA_HOME`, or `~/.local/share`.
@@ -220,7 +218,7 @@ impl Places {
         };
         Self {
             named_file: config.map(Path::to_owned).or_else(|| variable("WAFERD_CONFIG").map(PathBuf::from)),
-            system_file: PathBuf::from(SYSTEM_FILE),
+            system: PathBuf::from(variable("WAFERD_ETC").unwrap_or_else(|| SYSTEM_FOLDER.into())),
             config_home: base("XDG_CONFIG_HOME", ".config"),
             data_home: base("XDG_DATA_HOME", ".local/share"),
             cache_home: base("XDG_CACHE_HOME", ".cache"),
@@ -229,6 +227,11 @@ impl Places {
                 .and_then(|executable| executable.parent().map(Path::to_owned)),
             registry: REGISTRY.map(PathBuf::from).to_vec(),
         }
+    }
+
+    /// The administrator's file.
+    pub fn system_file(&self) -> PathBuf {
+        self.system.join("waferd.toml")
     }
 
     /// The person's own file: the one that is read last, and that `wafer settings set` writes.
@@ -259,7 +262,7 @@ impl Settings {
             stream_timeout: Duration::from_secs(60),
             pinentry: PathBuf::from("/usr/bin/pinentry"),
             keeper: places.keeper(),
-            trust_folders: vec![PathBuf::from(SYSTEM_TRUST), places.config_home.join("waferd/trust")],
+            trust_folders: vec![places.system.join("trust"), places.config_home.join("waferd/trust")],
             mozilla_roots: true,
             mozilla_kept: places.cache_home.join("waferd/mozilla-roots.pem"),
             trust_decisions: places.data_home.join("waferd/trust.jsonl"),
@@ -297,7 +300,8 @@ impl Settings {
         let mut settings = Self::defaults(places);
         if places.named_file.is_none() {
             let before = settings.clone();
-            settings.apply(&places.system_file, &read(&places.system_file, false)?)?;
+            let file = places.system_file();
+            settings.apply(&file, &read(&file, false)?)?;
             settings.administered = settings.differing(&before).collect();
         }
         let administered = settings.clone();

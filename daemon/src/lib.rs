@@ -26,8 +26,8 @@ use config::{Live, Places, Settings};
 use directory::Directory;
 use keepers::Keepers;
 use request::Rooms;
-use trust::web::Web;
-use trust::{Decisions, Mozilla, Validator};
+use request::judge::Judge;
+use trust::Decisions;
 
 /// How long the start waits for tokens: a bus client that starts waferd finds them listed in its first
 /// answer, unless a module is slower than this.
@@ -62,23 +62,6 @@ pub fn run(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     result
 }
 
-fn validator(settings: &Settings, decisions: Option<Arc<Decisions>>) -> Validator {
-    let revocation = &settings.revocation;
-    let web = Web::new(revocation.web.clone(), tokio::runtime::Handle::current());
-    let mozilla = Mozilla::find_module().filter(|_| settings.mozilla_roots).map(|module| {
-        let (keeper, kept) = (settings.keeper.clone(), settings.mozilla_kept.clone());
-        Mozilla { module, keeper, kept }
-    });
-    let validator = Validator::new(settings.trust_folders.clone())
-        .with_mozilla(mozilla)
-        .with_revocation(revocation.mode, Some(web))
-        .with_chasing(revocation.fetch_issuers);
-    match decisions {
-        Some(decisions) => validator.with_decisions(decisions),
-        None => validator,
-    }
-}
-
 /// What the person decided about certificates. A file that cannot be read is left alone, and said.
 fn decisions(settings: &Settings) -> Option<Arc<Decisions>> {
     Decisions::open(&settings.trust_decisions)
@@ -107,12 +90,12 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let places = Places::of_this_process(config.settings_file.as_deref());
     let live = Live::load(places);
     let settings = live.get();
-    let keepers = Keepers::new(&settings);
+    let keepers = Keepers::new(live.current());
     keepers.discover(DISCOVERY).await;
     let decisions = decisions(&settings);
     let rooms = Rooms {
         keepers: keepers.clone(),
-        validator: Arc::new(validator(&settings, decisions.clone())),
+        validator: Arc::new(Judge::new(live.current(), decisions.clone(), tokio::runtime::Handle::current())),
         decisions,
         directory: Directory::new(live.current()),
         live: live.clone(),
@@ -121,6 +104,7 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     };
     tokio::spawn(follow_cards_only(live.clone(), keepers.clone()));
     tokio::spawn(live.follow());
+    tokio::spawn(keepers.clone().follow());
     let service = bus::Service::new(rooms);
     let served = bus::serve(&service).await?;
     tokio::spawn(logind::follow(keepers.clone()));

@@ -21,6 +21,11 @@ impl Current {
         Self(watch::Sender::new(Arc::new(settings)).subscribe())
     }
 
+    /// Moves with every change of them.
+    pub fn changes(&self) -> watch::Receiver<Arc<Settings>> {
+        self.0.clone()
+    }
+
     /// As they are now.
     pub fn get(&self) -> Arc<Settings> {
         self.0.borrow().clone()

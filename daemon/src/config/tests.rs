@@ -16,7 +16,7 @@ impl Home {
     fn places(&self) -> Places {
         Places {
             named_file: None,
-            system_file: self.folder.path().join("etc.toml"),
+            system: self.folder.path().join("etc/waferd"),
             config_home: self.folder.path().join("config"),
             data_home: self.folder.path().join("data"),
             cache_home: self.folder.path().join("cache"),
@@ -58,7 +58,7 @@ fn a_keeper_beside_the_daemon_is_preferred() {
 fn the_persons_file_overrides_single_keys_and_modules_by_name() {
     let home = Home::new();
     home.write(
-        "etc.toml",
+        "etc/waferd/waferd.toml",
         "stream-timeout-s = 5\n[pin]\nidle-timeout-s = 1\nmax-timeout-s = 2\n\
          [[module]]\nname = \"a\"\npath = \"/a.so\"\n[[module]]\nname = \"b\"\npath = \"/b.so\"\n",
     );
@@ -91,7 +91,7 @@ fn the_persons_file_overrides_single_keys_and_modules_by_name() {
 #[test]
 fn a_named_file_is_read_alone_and_must_exist() {
     let home = Home::new();
-    home.write("etc.toml", "nonsense = 1\n");
+    home.write("etc/waferd/waferd.toml", "nonsense = 1\n");
     let named = home.write("named.toml", "trust-folder = \"/roots\"\npinentry = \"/p\"\n");
     let places = Places { named_file: Some(named.clone()), ..home.places() };
     let settings = Settings::load(&places).unwrap();

@@ -121,9 +121,8 @@ impl Live {
     async fn next_change(&self) -> std::io::Result<()> {
         let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let mut names = BTreeSet::new();
-        let own = self.places.own_file();
-        for file in [&own, &self.places.system_file] {
-            names.extend(watch_for(&watcher, file)?);
+        for file in [self.places.own_file(), self.places.system_file()] {
+            names.extend(watch_for(&watcher, &file)?);
         }
         // What changed between the last reading and now has no event.
         if Settings::load(&self.places).ok().is_some_and(|now| now != *self.get()) {

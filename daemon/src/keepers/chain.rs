@@ -27,14 +27,16 @@ struct Remembered {
 /// What a chain was made from, as far as it is cheap to know.
 #[derive(PartialEq, Eq)]
 struct Sources {
-    folders: Vec<Option<SystemTime>>,
+    folders: Vec<(PathBuf, Option<SystemTime>)>,
     on_token: usize,
 }
 
 impl Chains {
     /// The issuers of `identity` (DER, nearest first, no root) among `on_token` and the files in `folders`.
     pub(super) fn of(&self, identity: &Identity, on_token: &[Vec<u8>], folders: &[PathBuf]) -> Vec<Vec<u8>> {
-        let changed = |folder: &PathBuf| fs::metadata(folder).and_then(|folder| folder.modified()).ok();
+        let changed = |folder: &PathBuf| {
+            (folder.clone(), fs::metadata(folder).and_then(|folder| folder.modified()).ok())
+        };
         let sources = Sources { folders: folders.iter().map(changed).collect(), on_token: on_token.len() };
         // A panic elsewhere leaves the map whole: it is only ever inserted into.
         let mut chains = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,7 +12,7 @@ use wafer_client::WaferError;
 use wafer_client::keeper::{Digest, GrantId, KeyTransport, SignScheme};
 use zeroize::Zeroizing;
 
-use super::running::Running;
+use super::running::{Granted, Running};
 use crate::request::Call;
 use crate::text;
 
@@ -25,11 +25,14 @@ pub struct GrantedKey {
     grant: GrantId,
     call: Arc<Call>,
     uses: AtomicU32,
+    /// Keeps the keeper from being taken for unused.
+    _granted: Granted,
 }
 
 impl GrantedKey {
     pub(super) fn new(running: Arc<Running>, grant: GrantId, uses: u32, call: &Arc<Call>) -> Self {
-        Self { running, grant, call: call.clone(), uses: AtomicU32::new(uses) }
+        let granted = running.granted();
+        Self { running, grant, call: call.clone(), uses: AtomicU32::new(uses), _granted: granted }
     }
 
     /// Signs `digest`.

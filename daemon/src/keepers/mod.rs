@@ -15,14 +15,14 @@ mod spawn;
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use wafer_client::WaferError;
 use wafer_client::keeper::{Consent, ConsentRequest, KeyInfo, LogEntry, PinState, TokenInfo};
 
-use crate::config::Settings;
+use crate::config::{Current, Settings};
 use crate::identity::Identity;
 use crate::policy::Grant;
 use crate::request::Call;
@@ -70,8 +70,11 @@ impl Token {
 
 /// All keepers and what they hold.
 pub struct Keepers {
-    slots: Vec<Arc<Slot>>,
-    trust_folders: Vec<std::path::PathBuf>,
+    settings: Current,
+    slots: Mutex<Vec<Arc<Slot>>>,
+    desk: desk::Screen,
+    /// What is known of cards over restarts.
+    remembered: Arc<Remembered>,
     chains: chain::Chains,
     screen_locked: watch::Sender<bool>,
     /// Keys in files are neither shown nor used.
@@ -81,54 +84,91 @@ pub struct Keepers {
 
 impl Keepers {
     /// The keepers of `settings`; none is started yet.
-    pub fn new(settings: &Settings) -> Arc<Self> {
-        let (changed, _) = watch::channel(0);
-        let (screen_locked, is_locked) = watch::channel(false);
-        let desk = desk::Screen::default();
-        let remembered = Arc::new(Remembered::open(&settings.data_folder));
-        let slot = |source: Source| {
-            let held = Held::recalled(remembered.of(source.name()));
-            Arc::new(Slot {
-                source,
-                remembered: remembered.clone(),
-                settings: settings.clone(),
-                desk: desk.clone(),
-                running: tokio::sync::Mutex::default(),
-                listing: tokio::sync::Mutex::default(),
-                held: Mutex::new(held),
-                screen_locked: is_locked.clone(),
-                changed: changed.clone(),
-            })
-        };
-        let slots = Source::of(settings).into_iter().map(slot).collect();
-        Arc::new(Self {
-            slots,
-            trust_folders: settings.trust_folders.clone(),
+    pub fn new(settings: Current) -> Arc<Self> {
+        let now = settings.get();
+        let keepers = Self {
+            settings,
+            slots: Mutex::default(),
+            desk: desk::Screen::default(),
+            remembered: Arc::new(Remembered::open(&now.data_folder)),
             chains: chain::Chains::default(),
-            screen_locked,
-            cards_only: AtomicBool::new(settings.flag("identities.smart-card-only")),
-            changed,
-        })
+            screen_locked: watch::Sender::new(false),
+            cards_only: AtomicBool::new(now.flag("identities.smart-card-only")),
+            changed: watch::Sender::new(0),
+        };
+        keepers.adopt(&now);
+        Arc::new(keepers)
     }
 
     /// Starts every keeper once, so that its tokens are known. Waits for all, but no longer than `patience`:
     /// a slow module's tokens then appear later.
     pub async fn discover(&self, patience: Duration) {
         let until = Instant::now() + patience;
-        let starts: Vec<_> = self
-            .reachable()
-            .map(|slot| {
-                let slot = slot.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = slot.running().await {
-                        tracing::warn!(module = slot.source.name(), %error, "no keeper");
-                    }
-                })
-            })
-            .collect();
-        for start in starts {
+        for start in start(self.reachable()) {
             let _ = tokio::time::timeout_at(until.into(), start).await;
         }
+    }
+
+    /// Takes up settings as they change, for ever: what a new module shows appears, the keeper of one that is gone
+    /// ends and forgets its PINs, and so does one whose settings changed, for another to take its place.
+    pub async fn follow(self: Arc<Self>) {
+        let mut changes = self.settings.changes();
+        while changes.changed().await.is_ok() {
+            if !self.adopt(&self.settings.get()).is_empty() {
+                start(self.reachable());
+                self.changed.send_modify(|count| *count += 1);
+            }
+        }
+    }
+
+    /// Has a slot for each source of `settings`; gives those that are new.
+    fn adopt(&self, settings: &Settings) -> Vec<Arc<Slot>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut old, mut new) = (std::mem::take(&mut *slots), Vec::new());
+        for source in Source::of(settings) {
+            let known = old.iter().position(|slot| slot.source == source).map(|at| old.remove(at));
+            let kept = known.clone().filter(|slot| slot.serves(settings));
+            slots.push(kept.unwrap_or_else(|| {
+                let slot = self.slot(source, settings, known.as_deref());
+                old.extend(known);
+                new.push(slot.clone());
+                slot
+            }));
+        }
+        for slot in &old {
+            slot.retired.send_replace(true);
+        }
+        if !old.is_empty() {
+            self.changed.send_modify(|count| *count += 1);
+        }
+        new
+    }
+
+    /// A slot for `source`, which knows of the tokens that `before` has shown, or that were remembered.
+    fn slot(&self, source: Source, settings: &Settings, before: Option<&Slot>) -> Arc<Slot> {
+        let held = match before {
+            Some(before) => std::mem::take(&mut *before.held()),
+            None => Held::recalled(self.remembered.of(source.name())),
+        };
+        let slot = Arc::new(Slot {
+            source,
+            settings: settings.clone(),
+            desk: self.desk.clone(),
+            retired: watch::Sender::new(false),
+            running: tokio::sync::Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
+            held: Mutex::new(held),
+            remembered: self.remembered.clone(),
+            screen_locked: self.screen_locked.subscribe(),
+            changed: self.changed.clone(),
+        });
+        // Its keeper is a fresh one, which holds no PIN.
+        slot.forgot_pins("");
+        slot
+    }
+
+    fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lists every module's tokens afresh: a card may have come while its keeper slept, or without a word
@@ -139,7 +179,6 @@ impl Keepers {
     pub async fn look_again(&self, call: &Call) -> Result<(), WaferError> {
         let looks: Vec<_> = self
             .reachable()
-            .cloned()
             .map(|slot| tokio::spawn(async move { slot.refresh(&*slot.running().await?).await }))
             .collect();
         let all = async {
@@ -156,14 +195,14 @@ impl Keepers {
         }
     }
 
-    fn reachable(&self) -> impl Iterator<Item = &Arc<Slot>> {
+    fn reachable(&self) -> impl Iterator<Item = Arc<Slot>> {
         self.offered().filter(|slot| slot.source.is_reachable())
     }
 
     /// The sources that may be used.
-    fn offered(&self) -> impl Iterator<Item = &Arc<Slot>> {
+    fn offered(&self) -> impl Iterator<Item = Arc<Slot>> {
         let cards_only = self.cards_only.load(Ordering::Acquire);
-        self.slots.iter().filter(move |slot| !(cards_only && slot.source.is_files()))
+        self.slots().into_iter().filter(move |slot| !(cards_only && slot.source.is_files()))
     }
 
     /// Whether only keys on hardware may be used. Files are locked and vanish when that begins.
@@ -171,7 +210,7 @@ impl Keepers {
         if self.cards_only.swap(cards_only, Ordering::AcqRel) == cards_only {
             return;
         }
-        for slot in self.slots.iter().filter(|slot| slot.source.is_files()) {
+        for slot in self.slots().into_iter().filter(|slot| slot.source.is_files()) {
             if let Err(error) = slot.lock("").await {
                 tracing::warn!(%error, "the keeper of files was ended");
             }
@@ -253,9 +292,9 @@ impl Keepers {
 
     /// The issuers of `identity` to include in a signature: from its token and the trust folders.
     pub fn chain(&self, identity: &Identity) -> Vec<Vec<u8>> {
-        let known = self.slots.iter().find_map(|slot| slot.held().known(&identity.token).cloned());
+        let known = self.slots().iter().find_map(|slot| slot.held().known(&identity.token).cloned());
         let on_token = known.as_ref().map_or(&[][..], |token| &token.others);
-        self.chains.of(identity, on_token, &self.trust_folders)
+        self.chains.of(identity, on_token, &self.settings.get().trust_folders)
     }
 
     /// Opens the key (or token) that `grant` is for.
@@ -314,7 +353,7 @@ impl Keepers {
         request: &ConsentRequest,
         call: &Call,
     ) -> Result<Consent, WaferError> {
-        let owns = |slot: &&Arc<Slot>| key.is_none_or(|key| slot.held().identity_of(key).is_some());
+        let owns = |slot: &Arc<Slot>| key.is_none_or(|key| slot.held().identity_of(key).is_some());
         let slot = self.offered().find(owns).ok_or_else(text::no_place_to_ask)?;
         let asked = async {
             let running = slot.running().await?;
@@ -332,29 +371,21 @@ impl Keepers {
     /// # Errors
     /// `NoToken`; `TokenFailed` if the keeper had to be ended.
     pub async fn lock(&self, token: &str) -> Result<(), WaferError> {
-        let slot = self.slots.iter().find(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;
+        let slot = self.slots().into_iter().find(|slot| slot.has_token(token)).ok_or_else(text::no_token)?;
         slot.lock(token).await
     }
 
     /// Learns how `token` is now, if its keeper runs: a caller that was just told that it is unlocked shall
     /// not read the contrary a moment later.
     pub async fn catch_up(&self, token: &str) {
-        let Some(slot) = self.slots.iter().find(|slot| slot.has_token(token)) else { return };
+        let Some(slot) = self.slots().into_iter().find(|slot| slot.has_token(token)) else { return };
         slot.catch_up().await;
     }
 
     /// Forgets every PIN. Keepers that do not run hold none.
     pub async fn lock_all(&self) {
-        let locks: Vec<_> = self
-            .slots
-            .iter()
-            .map(|slot| {
-                tokio::spawn({
-                    let slot = slot.clone();
-                    async move { slot.lock("").await }
-                })
-            })
-            .collect();
+        let locks: Vec<_> =
+            self.slots().into_iter().map(|slot| tokio::spawn(async move { slot.lock("").await })).collect();
         for lock in locks {
             let _ = lock.await;
         }
@@ -366,9 +397,8 @@ impl Keepers {
             return;
         }
         let telling: Vec<_> = self
-            .slots
-            .iter()
-            .cloned()
+            .slots()
+            .into_iter()
             .map(|slot| tokio::spawn(async move { slot.tell_screen().await }))
             .collect();
         for told in telling {
@@ -382,7 +412,7 @@ impl Keepers {
     /// The logs of all keepers that run, oldest first.
     pub async fn log(&self) -> Vec<LogEntry> {
         let mut entries = Vec::new();
-        for slot in &self.slots {
+        for slot in self.slots() {
             let Some(running) = slot.current() else { continue };
             match running.call(running.keeper.log()).await {
                 Ok(log) => entries.extend(log),
@@ -395,17 +425,29 @@ impl Keepers {
 
     /// Names of the modules whose keeper runs.
     pub fn running(&self) -> Vec<String> {
-        let running = self.slots.iter().filter(|slot| slot.current().is_some());
+        let running = self.slots().into_iter().filter(|slot| slot.current().is_some());
         running.map(|slot| slot.source.name().to_owned()).collect()
     }
 
     /// Ends every keeper.
     pub async fn end(&self) {
-        for slot in &self.slots {
+        for slot in self.slots() {
             if let Some(running) = slot.current() {
                 running.end();
                 running.gone().await;
             }
         }
     }
+}
+
+/// Starts the keepers of `slots`, each in a task of its own.
+fn start(slots: impl Iterator<Item = Arc<Slot>>) -> Vec<tokio::task::JoinHandle<()>> {
+    let start = |slot: Arc<Slot>| {
+        tokio::spawn(async move {
+            if let Err(error) = slot.running().await {
+                tracing::warn!(module = slot.source.name(), %error, "no keeper");
+            }
+        })
+    };
+    slots.map(start).collect()
 }

@@ -32,6 +32,7 @@ pub(super) struct Life {
     returned: watch::Sender<u64>,
     begun: Instant,
     calls: AtomicUsize,
+    grants: AtomicUsize,
     dialogs: AtomicUsize,
     /// Milliseconds after `begun` of the last answer, or the last end of a dialog.
     sign_of_life: AtomicU64,
@@ -48,6 +49,7 @@ impl Life {
             returned: watch::Sender::new(0),
             begun: now,
             calls: AtomicUsize::new(0),
+            grants: AtomicUsize::new(0),
             dialogs: AtomicUsize::new(0),
             sign_of_life: AtomicU64::new(0),
             used: watch::Sender::new(now),
@@ -103,6 +105,16 @@ impl Drop for InDialog {
     fn drop(&mut self) {
         self.0.alive();
         self.0.dialogs.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// See [`Running::granted`].
+pub(super) struct Granted(Arc<Life>);
+
+impl Drop for Granted {
+    fn drop(&mut self) {
+        self.0.grants.fetch_sub(1, Ordering::AcqRel);
+        self.0.used.send_replace(Instant::now());
     }
 }
 
@@ -213,6 +225,24 @@ impl Running {
                     }
                 }
                 _ = holds.changed() => {}
+            }
+        }
+    }
+
+    /// A grant was made; it is over with the value.
+    pub(super) fn granted(&self) -> Granted {
+        self.life.grants.fetch_add(1, Ordering::AcqRel);
+        Granted(self.life.clone())
+    }
+
+    /// Waits until no call is under way and no grant open.
+    pub(super) async fn unused(&self) {
+        let mut used = self.life.used.subscribe();
+        loop {
+            used.borrow_and_update();
+            let count = |count: &AtomicUsize| count.load(Ordering::Acquire);
+            if count(&self.life.calls) + count(&self.life.grants) == 0 || used.changed().await.is_err() {
+                return;
             }
         }
     }

@@ -21,6 +21,8 @@ pub(super) struct Slot {
     pub(super) source: Source,
     pub(super) settings: Settings,
     pub(super) desk: desk::Screen,
+    /// The settings have no place for it any more: what is under way ends, and nothing new begins.
+    pub(super) retired: watch::Sender<bool>,
     pub(super) running: tokio::sync::Mutex<Option<Arc<Running>>>,
     /// Held while the tokens are listed, so that what was listed last is what is remembered.
     pub(super) listing: tokio::sync::Mutex<()>,
@@ -32,6 +34,15 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Whether a keeper started by `settings` would be as this slot's.
+    pub(super) fn serves(&self, settings: &Settings) -> bool {
+        let of = |settings: &Settings| {
+            let Settings { keeper, pinentry, pin, module_deadline, .. } = settings;
+            (keeper.clone(), pinentry.clone(), *pin, *module_deadline)
+        };
+        of(&self.settings) == of(settings)
+    }
+
     pub(super) fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,6 +88,9 @@ impl Slot {
         if let Some(running) = place.as_ref().filter(|running| !running.is_gone()) {
             running.touch();
             return Ok(running.clone());
+        }
+        if *self.retired.borrow() {
+            return Err(text::no_token());
         }
         let running = Running::start(&self.source, &self.settings, &self.desk).await?;
         // Told before it is asked for anything, and once more if that changed meanwhile.
@@ -221,9 +235,16 @@ impl Slot {
     /// Follows one keeper until it is gone.
     async fn watch(self: Arc<Self>, running: Arc<Running>) {
         let mut changes = running.changes();
+        let mut retired = self.retired.subscribe();
+        let unwanted = async {
+            let _ = retired.wait_for(|retired| *retired).await;
+            running.unused().await;
+        };
+        let mut unwanted = std::pin::pin!(unwanted);
         loop {
             tokio::select! {
                 () = running.gone() => break,
+                () = &mut unwanted => break,
                 () = running.idle_for(IDLE_END), if !self.source.keeps_watch() => running.end_idle(),
                 change = changes.changed() => {
                     if change.is_err() { break }
@@ -240,7 +261,7 @@ impl Slot {
     }
 
     /// The keeper forgot the PIN of `token`, or of every token if that is empty.
-    fn forgot_pins(&self, token: &str) {
+    pub(super) fn forgot_pins(&self, token: &str) {
         let mut held = self.held();
         for known in held.tokens.iter_mut().filter(|known| token.is_empty() || known.info.id == token) {
             if known.info.pin_state == PinState::Unlocked {

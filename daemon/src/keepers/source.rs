@@ -15,7 +15,7 @@ const PCSCD_SOCKET: &str = "/run/pcscd/pcscd.comm";
 pub(super) const PCSCD_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
 
 /// One source of tokens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// PIV cards in pcscd's readers.
     Readers,

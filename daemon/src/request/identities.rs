@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Rooms;
+use crate::config::Settings;
 use crate::identity::Identity;
 use crate::identity::choose::{self, Candidate, Facts, Purpose, Wish};
-use crate::trust::Trust;
 use crate::trust::certificate::same_address;
+use crate::trust::{self, Trust};
 
 /// How long a path is believed.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -43,8 +44,10 @@ fn facts(rooms: &Rooms, identity: &Identity, now: SystemTime) -> Facts {
     Facts {
         present: token.is_some(),
         hardware: token.is_none_or(|token| token.is_hardware()),
-        trusted: rooms.trusted.of(&identity.id, || {
-            rooms.validator.validate(certificate, &rooms.keepers.chain(identity), now) == Trust::Trusted
+        trusted: rooms.trusted.of(&rooms.live.get(), &identity.id, || {
+            let chain = rooms.keepers.chain(identity);
+            // What it may be used for is looked at apart.
+            rooms.validator.validate_for(trust::Purpose::Any, certificate, &chain, now) == Trust::Trusted
         }),
     }
 }
@@ -52,18 +55,28 @@ fn facts(rooms: &Rooms, identity: &Identity, now: SystemTime) -> Facts {
 /// Whether identities are trusted, remembered for a while: a path takes far longer to build than a signature
 /// takes to make.
 #[derive(Default)]
-pub struct Trusted(Mutex<HashMap<String, (Instant, bool)>>);
+pub struct Trusted(Mutex<Remembered>);
+
+/// What was found under one state of the settings.
+#[derive(Default)]
+struct Remembered {
+    under: Option<Arc<Settings>>,
+    found: HashMap<String, (Instant, bool)>,
+}
 
 impl Trusted {
-    /// What is known of the identity `id`, or what `look` finds.
-    fn of(&self, id: &str, look: impl FnOnce() -> bool) -> bool {
-        // A panic elsewhere leaves the map whole: it is only ever inserted into.
+    /// What is known of the identity `id` under `settings`, or what `look` finds.
+    fn of(&self, settings: &Arc<Settings>, id: &str, look: impl FnOnce() -> bool) -> bool {
+        // A panic elsewhere leaves the map whole: it is only ever inserted into, or emptied.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(id) {
+        if !known.under.as_ref().is_some_and(|under| Arc::ptr_eq(under, settings)) {
+            *known = Remembered { under: Some(settings.clone()), found: HashMap::new() };
+        }
+        match known.found.get(id) {
             Some((when, trusted)) if when.elapsed() < REMEMBERED => *trusted,
             _ => {
                 let trusted = look();
-                known.insert(id.to_owned(), (Instant::now(), trusted));
+                known.found.insert(id.to_owned(), (Instant::now(), trusted));
                 trusted
             }
         }

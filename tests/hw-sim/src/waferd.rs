@@ -22,6 +22,11 @@ pub const OPENSC: &str = "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so";
 /// Names pcscd's socket to its clients.
 pub(crate) const PCSCD_VARIABLE: &str = "PCSCLITE_CSOCK_NAME";
 
+/// The administrator's file below waferd's folder.
+const ADMINISTRATORS: &str = "etc/waferd/waferd.toml";
+/// The person's own file there, beside an administrator's.
+const OWN: &str = "config/waferd/waferd.toml";
+
 /// A settings file for waferd, as text that grows.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -146,9 +151,29 @@ impl Waferd {
     /// The same, with variables of the environment: a system bus, a pcscd; else it sees none of either,
     /// whatever runs on this machine.
     pub async fn start_with(address: &str, variables: &[(&str, &str)], settings: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("waferd-").tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("run")).unwrap();
-        std::fs::write(folder.path().join("waferd.toml"), settings).unwrap();
+        Self::start_in(own_folder(&[("waferd.toml", settings)]), address, variables).await
+    }
+
+    /// The same, with an administrator's file beside the person's own: see [`Self::administrators_file`] and
+    /// [`Self::own_file`].
+    pub async fn start_administered(address: &str, administrators: &str, own: &str) -> Self {
+        let folder = own_folder(&[(ADMINISTRATORS, administrators), (OWN, own)]);
+        // No file is named: the two usual ones are read.
+        let etc = folder.path().join("etc/waferd").display().to_string();
+        Self::start_in(folder, address, &[("WAFERD_CONFIG", ""), ("WAFERD_ETC", &etc)]).await
+    }
+
+    /// The administrator's settings file.
+    pub fn administrators_file(&self) -> PathBuf {
+        self.folder.path().join(ADMINISTRATORS)
+    }
+
+    /// The person's own settings file, beside an administrator's.
+    pub fn own_file(&self) -> PathBuf {
+        self.folder.path().join(OWN)
+    }
+
+    async fn start_in(folder: TempDir, address: &str, variables: &[(&str, &str)]) -> Self {
         let child = command(folder.path(), address).envs(variables.iter().copied()).spawn().unwrap();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let waferd = Self { folder, address: address.to_owned(), variables: variables.collect(), child };
@@ -271,9 +296,7 @@ const KEEPERS: [&str; 3] = [" pkcs11 --module ", " pcsc --name ", " files --name
 /// The keepers of the waferd that is `process`: those that serve tokens, not their prompt helpers.
 pub fn keepers_below(process: Process) -> Vec<Process> {
     let keeper = |process: &Process| {
-        process
-            .command_line()
-            .is_some_and(|line| KEEPERS.iter().any(|kind| line.contains(kind)))
+        process.command_line().is_some_and(|line| KEEPERS.iter().any(|kind| line.contains(kind)))
     };
     process.descendants().into_iter().filter(keeper).collect()
 }
@@ -283,6 +306,18 @@ pub fn wafer(home: &Path, address: &str) -> Command {
     let mut command = Command::new(program("wafer"));
     command.env_clear().envs(environment(home, address)).stdin(Stdio::null());
     command
+}
+
+/// A folder for one waferd with these files in it.
+fn own_folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::Builder::new().prefix("waferd-").tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("run")).unwrap();
+    for (name, text) in files {
+        let file = folder.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    folder
 }
 
 /// waferd with nothing of the test's own environment, and with its private socket as descriptor 3, the way

@@ -39,6 +39,16 @@ impl World {
         Self::started(None, change).await
     }
 
+    /// With a file of the administrator's, and the person's own one beside it.
+    pub async fn administered(administrators: &str, own: &str) -> Self {
+        let (bus, hsm, module) = (Bus::start(), SoftHsm::wafer(), TestModule::new());
+        let mut settings = Settings::new();
+        settings.add_test_module("test", &hsm, &module);
+        let text = format!("{administrators}{}", settings.text());
+        let waferd = Waferd::start_administered(bus.address(), &text, own).await;
+        Self { scene: Scene::new(bus, waferd).await, module, hsm }
+    }
+
     /// With logind on a system bus.
     pub async fn with_logind(logind: &Logind) -> Self {
         Self::started(Some(logind.address()), |_| {}).await
