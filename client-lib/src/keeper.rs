@@ -54,6 +54,8 @@ pub enum Certainty {
     Executable = 1,
     /// A sandbox's identity from the cgroup (Flatpak, Snap).
     Sandbox = 2,
+    /// A web page, as a program that may speak for pages says; the browser is the program that started that one.
+    Page = 3,
 }
 
 /// Who asks, as waferd found out; shown in the dialog and kept in the keeper's log.

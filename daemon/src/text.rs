@@ -356,6 +356,22 @@ pub(crate) fn too_many_calls() -> WaferError {
     WaferError::new(ErrorKind::LimitsExceeded, "Too many operations are waiting already. Try again later.")
 }
 
+/// Problem: an adapter that does not say for which page it asks.
+pub(crate) const ADAPTER_WITHOUT_ORIGIN: &str = "a program that speaks for web pages must say for which one";
+
+/// A caller that names a web page, and is none of the programs that may.
+pub(crate) fn no_adapter() -> WaferError {
+    WaferError::new(ErrorKind::AccessDenied, "This program may not speak for web pages.")
+}
+
+/// A web page that is not on the administrator's list.
+pub(crate) fn origin_shut_out(origin: &str) -> WaferError {
+    WaferError::new(
+        ErrorKind::AccessDenied,
+        format!("{origin} is not among the web pages that the settings let use your certificates."),
+    )
+}
+
 /// The caller may not.
 pub(crate) fn access_denied() -> WaferError {
     WaferError::new(ErrorKind::AccessDenied, "This program may not use your keys.")

@@ -18,6 +18,7 @@ use zbus::message::Header;
 use zbus::names::UniqueName;
 use zbus::{Connection, MatchRule, MessageStream, message};
 
+use super::web::parent_of;
 use crate::next::next;
 use crate::policy::Subject;
 use crate::policy::consent::Program;
@@ -33,6 +34,8 @@ pub(super) struct Caller {
     pub(super) subject: Subject,
     /// Which program it is, as decisions are remembered of it.
     pub(super) asker: Asker,
+    /// The program that started it, once somebody wanted to know.
+    parent: OnceLock<(String, Program)>,
     left: watch::Sender<bool>,
 }
 
@@ -44,7 +47,13 @@ impl Caller {
         let (named, known) = (shown.clone(), OnceLock::new());
         let asker = Asker::new(move || known.get_or_init(|| remembered(pid, &named, certainty)).clone());
         let requester = Requester { caller: name.to_owned(), program: shown, pid, certainty };
-        Arc::new(Self { requester, subject: Subject { uid }, asker, left: watch::Sender::new(false) })
+        let (parent, left) = (OnceLock::new(), watch::Sender::new(false));
+        Arc::new(Self { requester, subject: Subject { uid }, asker, parent, left })
+    }
+
+    /// The program that started it: for one that speaks for web pages, their browser.
+    pub(super) fn browser(&self) -> &(String, Program) {
+        self.parent.get_or_init(|| parent_of(self.requester.pid))
     }
 
     /// It closed its connection.
@@ -157,7 +166,7 @@ fn end_of(name: &UniqueName<'_>) -> zbus::Result<MatchRule<'static>> {
 
 /// The program that the process runs. It is believed only if the process still lives afterwards: else its
 /// number may belong to another by now.
-fn program(pid: u32, pidfd: Option<OwnedFd>) -> (String, Certainty) {
+pub(super) fn program(pid: u32, pidfd: Option<OwnedFd>) -> (String, Certainty) {
     let unknown = (String::new(), Certainty::Unknown);
     let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return unknown };
     let Some(pidfd) = pidfd.or_else(|| pidfd_open(process, PidfdFlags::empty()).ok()) else { return unknown };
@@ -174,16 +183,17 @@ fn program(pid: u32, pidfd: Option<OwnedFd>) -> (String, Certainty) {
 
 /// The program `pid`, shown as `shown`, as decisions are remembered of it: a sandbox by its id, an executable that
 /// only root can change by its path, another by its content, a script for the session.
-fn remembered(pid: u32, shown: &str, certainty: Certainty) -> Program {
-    let unknown = Program { name: String::new(), lasting: false };
+pub(super) fn remembered(pid: u32, shown: &str, certainty: Certainty) -> Program {
+    let unknown = Program::default();
     match certainty {
-        Certainty::Unknown => unknown,
-        Certainty::Sandbox => Program { name: format!("sandbox:{shown}"), lasting: true },
+        // A page is no process: `web` names it.
+        Certainty::Unknown | Certainty::Page => unknown,
+        Certainty::Sandbox => Program { name: format!("sandbox:{shown}"), lasting: true, origin: None },
         Certainty::Executable => {
             let link = Path::new("/proc").join(pid.to_string()).join("exe");
             let Ok(executable) = fs::read_link(&link) else { return unknown };
             if is_interpreter(&executable.file_name().unwrap_or_default().to_string_lossy()) {
-                return Program { name: format!("script:{shown}"), lasting: false };
+                return Program { name: format!("script:{shown}"), lasting: false, origin: None };
             }
             let is_roots = is_changed_by_root_only(&executable) && is_same_file(&link, &executable);
             let name = if is_roots {
@@ -191,7 +201,7 @@ fn remembered(pid: u32, shown: &str, certainty: Certainty) -> Program {
             } else {
                 hash_of(&link).map(|hash| format!("hash:{hash}"))
             };
-            name.map_or(unknown, |name| Program { name, lasting: true })
+            name.map_or(unknown, |name| Program { name, lasting: true, origin: None })
         }
     }
 }

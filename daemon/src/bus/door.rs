@@ -21,6 +21,7 @@ use super::caller::{Caller, Origin};
 use super::mail::Mail;
 use super::options::Options;
 use super::stream::reader_closed;
+use super::web;
 use crate::request::cancel::{Cancel, Reason};
 use crate::request::turns::Turns;
 use crate::request::{Call, Rooms};
@@ -79,13 +80,15 @@ impl Door {
         self.service.rooms.live.usable().map_err(|error| WaferError::from(&error))?;
         let caller = self.origin.caller(header).await?;
         let common = options.common()?;
+        let settings = self.service.rooms.live.get();
+        let (requester, asker) = web::speaker(&caller, common.origin.as_deref(), &settings)?;
         let cancel = Cancel::new().map_err(|error| text::internal(&error.to_string()))?;
         // A sandboxed program does not choose where a dialog appears (pin-rules 10).
         let sandboxed = caller.requester.certainty == Certainty::Sandbox;
         let call = Arc::new(Call {
-            requester: caller.requester.clone(),
+            requester,
             subject: caller.subject,
-            asker: caller.asker.clone(),
+            asker,
             interactive: common.interactive,
             place: if sandboxed { PromptPlace::default() } else { common.place },
             deadline: common.deadline.map(|time| Instant::now() + time),
@@ -94,7 +97,7 @@ impl Door {
             total: 0.into(),
             brief: false.into(),
             seat: self.service.turns.seat(&caller.requester.caller)?,
-            stream_timeout: self.service.rooms.live.get().stream_timeout,
+            stream_timeout: settings.stream_timeout,
             runtime: tokio::runtime::Handle::current(),
         });
         let visit =

@@ -21,6 +21,7 @@ mod stream;
 mod token;
 mod trust;
 mod verdict;
+mod web;
 mod work;
 
 use std::sync::Arc;

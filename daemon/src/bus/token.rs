@@ -41,8 +41,7 @@ impl Token {
         let visit = self.door.enter(header, &mut options).await?;
         let work = async {
             let admission = visit.call.admit(operation)?;
-            // The keeper's dialog names the program and asks for the old PIN: that is the person's consent.
-            let grant = policy::grant(&admission, policy::Allowed::to_log_in(), &self.known.info.id, 1);
+            let grant = policy::grant(&admission, policy::Allowed::to_change_pin(), &self.known.info.id, 1);
             let keepers = &self.door.service.rooms.keepers;
             let token = keepers.open(grant, &visit.call).await?;
             let changed = token.change_pin(operation == Operation::UnblockPin).await;

@@ -43,6 +43,7 @@ pub(super) struct SettingsFile {
     identities: Group,
     recipients: Group,
     consent: Group,
+    web: Group,
 }
 
 /// A table of settings that [`super::items::ITEMS`] lists.
@@ -143,6 +144,7 @@ impl SettingsFile {
             ("identities", self.identities),
             ("recipients", self.recipients),
             ("consent", self.consent),
+            ("web", self.web),
         ] {
             apply_group(table, group, settings)?;
         }

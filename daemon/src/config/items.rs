@@ -206,6 +206,20 @@ pub const ITEMS: &[Item] = &[
         Loosens::ToTrue,
         "Whether questions may appear at a program's terminal: where people have no screen.",
     ),
+    item(
+        "web.adapters",
+        Kind::Texts,
+        Initial::List(&[]),
+        Loosens::Always,
+        "Programs beside Wafer's own that may speak for web pages, by the names that \"wafer permissions\" shows.",
+    ),
+    item(
+        "web.origins",
+        Kind::Texts,
+        Initial::List(&[]),
+        Loosens::Always,
+        "Web pages that may ask, as \"https://mail.example.org\" or \"https://*.example.org\"; if none is named, all may.",
+    ),
     Item {
         name: "pin.idle-timeout-s",
         kind: Kind::Number(0, u32::MAX),

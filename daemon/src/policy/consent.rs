@@ -6,18 +6,30 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::Allowed;
+use super::web::WebOrigin;
 
 /// After a no, how long the same program is refused without another question.
 pub const QUIET: Duration = Duration::from_secs(30);
 
 /// A program as decisions are remembered of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Program {
     /// Its stable name: `sandbox:ID`; `path:FILE` of an executable that only root can change; `hash:SHA-256` of
-    /// one that the person could change; `script:INTERPRETER FILE`; empty if nothing is known of it.
+    /// one that the person could change; `script:INTERPRETER FILE`; `origin:ORIGIN in BROWSER` of a web page; empty
+    /// if nothing is known of it.
     pub name: String,
     /// Whether a decision may outlive the session: a script's name says little about what it does.
     pub lasting: bool,
+    /// The origin, if it is a web page.
+    pub origin: Option<WebOrigin>,
+}
+
+impl Program {
+    /// Whether `rule` means it: its name, or `origin:` and a pattern for a web page, in whatever browser.
+    fn is_meant_by(&self, rule: &str) -> bool {
+        let of_page = |origin: &WebOrigin| rule.strip_prefix("origin:").is_some_and(|rule| origin.fits(rule));
+        !self.name.is_empty() && self.name == rule || self.origin.as_ref().is_some_and(of_page)
+    }
 }
 
 /// What a program may do with whose decision.
@@ -112,7 +124,7 @@ pub struct Decisions {
 impl Decisions {
     /// What follows for `program` that wants to use `key` at `now`.
     pub fn decide(&self, rules: &Rules, program: &Program, key: &str, now: Instant) -> Decision {
-        let named = |names: &[String]| !program.name.is_empty() && names.contains(&program.name);
+        let named = |names: &[String]| names.iter().any(|name| program.is_meant_by(name));
         if named(&rules.forbidden) {
             return Decision::Forbid;
         }
@@ -181,7 +193,7 @@ mod tests {
     use super::*;
 
     fn program(name: &str, lasting: bool) -> Program {
-        Program { name: name.to_owned(), lasting }
+        Program { name: name.to_owned(), lasting, origin: None }
     }
 
     fn rules(otherwise: Decision) -> Rules {
@@ -198,6 +210,27 @@ mod tests {
         assert_eq!(decide(Decision::Ask, "path:/other"), Decision::Ask);
         assert_eq!(decide(Decision::Forbid, "path:/other"), Decision::Forbid);
         assert_eq!(decide(Decision::Allow, "path:/other"), Decision::Allow);
+    }
+
+    #[test]
+    fn the_settings_name_web_pages_whatever_the_browser() {
+        let now = Instant::now();
+        let page = |host: &str| Program {
+            name: format!("origin:https://{host} in path:/usr/bin/browser"),
+            lasting: true,
+            origin: WebOrigin::parse(&format!("https://{host}")).ok(),
+        };
+        let rules = Rules {
+            otherwise: Decision::Ask,
+            allowed: vec!["origin:https://mail.example.org".to_owned()],
+            forbidden: vec!["origin:https://*.example.net".to_owned()],
+        };
+        let decide = |program: &Program| Decisions::default().decide(&rules, program, "key", now);
+        assert_eq!(decide(&page("mail.example.org")), Decision::Allow);
+        assert_eq!(decide(&page("mail.example.net")), Decision::Forbid);
+        assert_eq!(decide(&page("mail.example.com")), Decision::Ask);
+        let named_alike = program("origin:https://mail.example.org in path:/x", true);
+        assert_eq!(decide(&named_alike), Decision::Ask);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! room opens no key without one.
 
 pub mod consent;
+pub mod web;
 
 use wafer_client::keeper::Operation;
 
@@ -33,6 +34,12 @@ pub struct Allowed(());
 impl Allowed {
     /// Logging in needs no yes of its own: the PIN is one, and each use of a key is asked for by itself.
     pub fn to_log_in() -> Self {
+        Self(())
+    }
+
+    /// Changing a PIN, or unblocking it with the PUK, is the person's yes itself: the keeper's dialog names the
+    /// program, and asks for the old PIN or the PUK, which only the person knows.
+    pub fn to_change_pin() -> Self {
         Self(())
     }
 }

@@ -267,7 +267,8 @@ impl Asker {
         Self(Arc::new(look))
     }
 
-    fn program(&self) -> Program {
+    /// That program.
+    pub fn program(&self) -> Program {
         (self.0)()
     }
 }

@@ -18,6 +18,7 @@ who =
     { $certainty ->
         [executable] The program { $program } (process { $pid })
         [sandbox] The application { $program }
+        [page] The web page { $program }
        *[unknown] An unknown program (process { $pid })
     }
 # How many tries are left: part of the dialogs below.

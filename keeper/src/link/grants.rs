@@ -86,8 +86,11 @@ impl Grants {
     pub fn take(&self, id: GrantId, operation: Operation) -> Result<Use<'_>, Failure> {
         let mut state = self.state();
         let grant = state.open.get_mut(&id).ok_or(Failure::NotGranted)?;
-        if grant.request.operation != operation || grant.uses_left == 0 || grant.until <= Instant::now() {
+        if grant.request.operation != operation || grant.uses_left == 0 {
             return Err(Failure::NotGranted);
+        }
+        if grant.until <= Instant::now() {
+            return Err(Failure::TimedOut);
         }
         grant.uses_left -= 1;
         grant.running += 1;
@@ -222,7 +225,8 @@ mod tests {
         let id = grants.open(request(Operation::Decrypt, 2)).unwrap();
         let mut used = grants.take(id, Operation::Decrypt).unwrap();
         assert_eq!(used.during(std::future::pending::<Result<(), _>>()).await, Err(Failure::TimedOut));
-        assert_eq!(refused(grants.take(id, Operation::Decrypt)), Failure::NotGranted);
+        assert_eq!(refused(grants.take(id, Operation::Sign)), Failure::NotGranted);
+        assert_eq!(refused(grants.take(id, Operation::Decrypt)), Failure::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]

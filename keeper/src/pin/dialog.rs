@@ -112,6 +112,7 @@ fn certainty(requester: &Requester) -> &'static str {
         _ if requester.program.is_empty() => "unknown",
         Certainty::Executable => "executable",
         Certainty::Sandbox => "sandbox",
+        Certainty::Page => "page",
         Certainty::Unknown => "unknown",
     }
 }

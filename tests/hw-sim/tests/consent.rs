@@ -48,8 +48,7 @@ async fn a_program_is_asked_about_once_and_can_be_revoked() {
     let pin = format!("{PIN}\r");
     answering(&world, &[FIRST, FIRST, &pin], sign(&world)).await.unwrap();
     answering(&world, &[], sign(&world)).await.unwrap();
-    let listed = world.run_wafer(&["permissions", "--json"]);
-    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let listed = permissions(&world);
     assert_eq!((listed[0]["answer"].as_str(), listed[0]["label"].as_str()), (Some("always"), Some("alice")));
     let kept = std::fs::read_to_string(world.folder().join("data/waferd/permissions.jsonl")).unwrap();
     assert!(kept.lines().nth(1).unwrap().contains("\"answer\":\"always\""), "{kept}");
@@ -134,4 +133,61 @@ async fn no_program_changes_a_recipient_or_loosens_a_setting_without_a_yes() {
     refused(answering(&world, &[], set("sign.always", false)).await, ErrorKind::AccessDenied);
     let settings = world.run_wafer(&["settings", "get", "sign.always"]);
     assert!(String::from_utf8(settings.stdout).unwrap().contains("sign.always = true"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_page_is_asked_about_like_a_program() {
+    let world = asking_world().await;
+    let (settings, pin) = (world.folder().join("waferd.toml"), format!("{PIN}\r"));
+    // This test's program is the adapter; how it is named is what permissions tell.
+    answering(&world, &[FIRST, FIRST, &pin], sign(&world)).await.unwrap();
+    let program = permissions(&world)[0]["program"].as_str().unwrap().to_owned();
+    let as_page = |page: &'static str| {
+        let options = world.options([("origin", Variant::from(page))]);
+        let world = &world;
+        async move { world.caller.sign(&mail::message(ALICE, "hello"), options).await }
+    };
+    const MAIL: &str = "https://mail.example.org";
+    let denied = refused(answering(&world, &[], as_page(MAIL)).await, ErrorKind::AccessDenied);
+    assert!(denied.message.contains("may not speak for web pages"), "{denied}");
+
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let web = format!("[web]\nadapters = [{program:?}]\norigins = [\"https://*.example.org\"]\n");
+    std::fs::write(&settings, format!("{text}{web}")).unwrap();
+    until_async("the new settings", || {
+        let listed = String::from_utf8(world.run_wafer(&["settings"]).stdout).unwrap();
+        listed.contains("web.origins = https").then_some(())
+    })
+    .await;
+    // An adapter is never a caller of its own; and the administrator's list comes before every question.
+    refused(answering(&world, &[], sign(&world)).await, ErrorKind::InvalidArgument);
+    refused(answering(&world, &[], as_page("https://evil.example.net")).await, ErrorKind::AccessDenied);
+    refused(answering(&world, &[], as_page("http://mail.example.org")).await, ErrorKind::InvalidArgument);
+
+    let asked = answering(&world, &[FIRST, FIRST], as_page(MAIL));
+    let looks = async {
+        until_async("the question", || world.person.dialog(4)).await;
+        let person = world.person.clone();
+        tokio::task::spawn_blocking(move || person.reads_dialog(4)).await.unwrap()
+    };
+    let (signed, question) = tokio::join!(asked, looks);
+    signed.unwrap();
+    assert!(question.contains("The web page https://mail.example.org"), "{question}");
+    answering(&world, &[], as_page(MAIL)).await.unwrap();
+    // Each page for itself.
+    refused(answering(&world, &[THIRD], as_page("https://other.example.org")).await, ErrorKind::AccessDenied);
+    answering(&world, &[], as_page(MAIL)).await.unwrap();
+    let listed = permissions(&world);
+    let page = listed.as_array().unwrap().iter().find(|one| one["program"] != program.as_str()).unwrap();
+    let name = page["program"].as_str().unwrap();
+    assert!(name.starts_with("origin:https://mail.example.org in "), "{name}");
+    assert_eq!(page["answer"], "always");
+    let revoked = world.run_wafer(&["permissions", "revoke", name]);
+    assert!(revoked.status.success(), "{revoked:?}");
+    refused(answering(&world, &[SECOND], as_page(MAIL)).await, ErrorKind::AccessDenied);
+    refused(answering(&world, &[], as_page(MAIL)).await, ErrorKind::AccessDenied);
+}
+
+fn permissions(world: &World) -> serde_json::Value {
+    serde_json::from_slice(&world.run_wafer(&["permissions", "--json"]).stdout).unwrap()
 }
