@@ -4,6 +4,10 @@
 //! The module holds certificates and, beside them, trust objects (NSS `pkcs11n.h`): a certificate is an
 //! authority for mail if the trust object of its issuer and serial number says "trusted delegator" for
 //! emailProtection. A collection that calls every root good for everything (p11-kit's) has no such objects.
+//!
+//! An authority that is being phased out has a date (CKA_NSS_EMAIL_DISTRUST_AFTER): people's certificates that begin
+//! later are not to be trusted. It stands in a line of its own in front of that certificate, as
+//! `distrust-after: YYMMDDHHMMSSZ`.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -20,8 +24,13 @@ const NSS: u64 = 0xCE53_4350;
 const TRUST_OBJECT: u64 = NSS + 3;
 /// CKA_TRUST_EMAIL_PROTECTION.
 const TRUST_FOR_MAIL: u64 = NSS + 0x2000 + 11;
+/// CKA_NSS_EMAIL_DISTRUST_AFTER.
+const DISTRUST_AFTER: u64 = NSS + 36;
 /// CKT_NSS_TRUSTED_DELEGATOR: an authority for this use.
 const TRUSTED_DELEGATOR: u64 = NSS + 2;
+
+/// Stands before the date of a certificate that has one.
+const DATE: &str = "distrust-after: ";
 
 /// What tells one certificate from another: issuer and serial number, DER.
 type Name = (Vec<u8>, Vec<u8>);
@@ -35,50 +44,44 @@ pub fn write(module: &Path, output: &mut dyn Write) -> Result<(), String> {
     if found.is_empty() {
         return Err(format!("{} has no authority for mail", module.display()));
     }
-    for certificate in found {
-        let pem =
-            encode_string("CERTIFICATE", LineEnding::LF, &certificate).map_err(|error| error.to_string())?;
-        output.write_all(pem.as_bytes()).map_err(|error| error.to_string())?;
+    for authority in found {
+        let text = authority.text().map_err(|error| error.to_string())?;
+        output.write_all(text.as_bytes()).map_err(|error| error.to_string())?;
     }
     output.flush().map_err(|error| error.to_string())
 }
 
-/// The authorities for mail, DER.
-fn read(module: &Path) -> cryptoki::error::Result<Vec<Vec<u8>>> {
+/// The authorities for mail.
+fn read(module: &Path) -> cryptoki::error::Result<Vec<Found>> {
     let pkcs11 = Pkcs11::new(module)?;
     pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
     let mut authorities = Vec::new();
     for slot in pkcs11.get_slots_with_token()? {
         let session = pkcs11.open_ro_session(slot)?;
-        let trusted = trusted_for_mail(&session)?;
-        for handle in session.find_objects(&[Attribute::Class(ObjectClass::CERTIFICATE)])? {
-            let found = Found::read(&session, handle)?;
-            if trusted.contains(&found.name) {
-                authorities.push(found.value);
-            }
-        }
+        let all = |class: Attribute| -> cryptoki::error::Result<Vec<Found>> {
+            session.find_objects(&[class])?.into_iter().map(|handle| Found::read(&session, handle)).collect()
+        };
+        let trust = all(Attribute::VendorDefined((AttributeType::Class, number(TRUST_OBJECT))))?;
+        let certificates = all(Attribute::Class(ObjectClass::CERTIFICATE))?;
+        authorities.extend(for_mail(certificates, &trust));
     }
     Ok(authorities)
 }
 
-fn trusted_for_mail(session: &Session) -> cryptoki::error::Result<HashSet<Name>> {
-    let class = Attribute::VendorDefined((AttributeType::Class, number(TRUST_OBJECT)));
-    let mut names = HashSet::new();
-    for handle in session.find_objects(&[class])? {
-        let found = Found::read(session, handle)?;
-        if found.trust == number(TRUSTED_DELEGATOR) {
-            names.insert(found.name);
-        }
-    }
-    Ok(names)
+/// Those of `certificates` of which an object in `trust` says that they are authorities for mail.
+fn for_mail(certificates: Vec<Found>, trust: &[Found]) -> impl Iterator<Item = Found> {
+    let good = trust.iter().filter(|object| object.trust == number(TRUSTED_DELEGATOR));
+    let names: HashSet<Name> = good.map(|object| object.name.clone()).collect();
+    certificates.into_iter().filter(move |certificate| names.contains(&certificate.name))
 }
 
 /// The attributes of one object; empty where it has none.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Found {
     name: Name,
     value: Vec<u8>,
     trust: Vec<u8>,
+    distrust_after: Vec<u8>,
 }
 
 impl Found {
@@ -88,6 +91,7 @@ impl Found {
             AttributeType::SerialNumber,
             AttributeType::Value,
             AttributeType::VendorDefined(TRUST_FOR_MAIL),
+            AttributeType::VendorDefined(DISTRUST_AFTER),
         ];
         let mut found = Self::default();
         for attribute in session.get_attributes(handle, &wanted)? {
@@ -95,11 +99,30 @@ impl Found {
                 Attribute::Issuer(issuer) => found.name.0 = issuer,
                 Attribute::SerialNumber(serial) => found.name.1 = serial,
                 Attribute::Value(value) => found.value = value,
-                Attribute::VendorDefined((_, trust)) => found.trust = trust,
+                Attribute::VendorDefined((AttributeType::VendorDefined(TRUST_FOR_MAIL), trust)) => {
+                    found.trust = trust;
+                }
+                Attribute::VendorDefined((AttributeType::VendorDefined(DISTRUST_AFTER), time)) => {
+                    found.distrust_after = time;
+                }
                 _ => {}
             }
         }
         Ok(found)
+    }
+
+    /// The certificate as PEM, with its date if it has one.
+    fn text(&self) -> der::pem::Result<String> {
+        let pem = encode_string("CERTIFICATE", LineEnding::LF, &self.value)?;
+        let date = self.date().map(|date| format!("{DATE}{date}\n")).unwrap_or_default();
+        Ok(date + &pem)
+    }
+
+    /// The date: as UTCTime has it; CK_FALSE, one octet, stands for none.
+    fn date(&self) -> Option<&str> {
+        let text = std::str::from_utf8(&self.distrust_after).ok()?;
+        let digits = text.strip_suffix('Z')?;
+        (digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
     }
 }
 
@@ -141,6 +164,43 @@ mod tests {
             .map(|session| session.find_objects(&[Attribute::Class(ObjectClass::CERTIFICATE)]).unwrap().len())
             .sum();
         assert!(count > 50 && count < all, "{count} of {all}");
+    }
+
+    #[test]
+    fn only_a_trusted_delegator_for_mail_is_an_authority() {
+        let object = |issuer: &[u8], serial: u8, trust: u64| Found {
+            name: (issuer.to_vec(), vec![serial]),
+            trust: number(trust),
+            ..Found::default()
+        };
+        let certificates: Vec<Found> = [(b"A", 1), (b"A", 2), (b"A", 3), (b"B", 1), (b"C", 1)]
+            .map(|(name, serial)| object(name, serial, 0))
+            .into();
+        // pkcs11n.h: trusted (not an authority), trusted delegator, must verify, not trusted.
+        let (trusted, delegator, verify, not) = (NSS + 1, NSS + 2, NSS + 3, NSS + 10);
+        let trust = [
+            object(b"A", 1, delegator),
+            object(b"A", 2, verify),
+            object(b"A", 3, trusted),
+            object(b"B", 1, not),
+            object(b"B", 2, delegator),
+        ];
+        let names: Vec<Name> = for_mail(certificates, &trust).map(|found| found.name).collect();
+        assert_eq!(names, [(b"A".to_vec(), vec![1])]);
+    }
+
+    #[test]
+    fn a_date_stands_in_front_of_the_certificate_that_has_one() {
+        let text = |date: &[u8]| {
+            let found =
+                Found { value: b"certificate".to_vec(), distrust_after: date.to_vec(), ..Found::default() };
+            found.text().unwrap()
+        };
+        let begin = "-----BEGIN CERTIFICATE-----";
+        assert!(text(b"220901000000Z").starts_with(&format!("distrust-after: 220901000000Z\n{begin}")));
+        for none in [&b""[..], b"\0", b"2209010000Z", b"22090100000\nZ", b"\xff"] {
+            assert!(text(none).starts_with(begin), "{none:?}");
+        }
     }
 
     #[test]

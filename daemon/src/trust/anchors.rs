@@ -1,6 +1,7 @@
 //! The roots that paths may end at, and the certificates that none may lead through.
 
 use std::collections::HashSet;
+use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -55,6 +56,7 @@ pub struct Anchors {
 struct Anchor {
     der: Vec<u8>,
     origin: Origin,
+    distrust_after: Option<SystemTime>,
     /// The subject in a form in which equal names are equal.
     name: String,
 }
@@ -63,16 +65,22 @@ struct Anchor {
 pub(super) struct Root {
     pub(super) known: Known,
     pub(super) origin: Origin,
+    /// No certificate of a person's that begins later leads to it.
+    pub(super) distrust_after: Option<SystemTime>,
 }
 
 impl Anchors {
     /// Adds certificates (DER); what cannot be read is passed over. An earlier origin stays.
     pub fn add(&mut self, certificates: impl IntoIterator<Item = Vec<u8>>, origin: Origin) {
         for der in certificates {
-            let Some(name) = subject_key(&der) else { continue };
-            if self.origin_of(&der).is_none() {
-                self.anchors.push(Anchor { der, origin, name });
-            }
+            self.add_until(der, origin, None);
+        }
+    }
+
+    /// Adds one certificate, which is no root for what begins after `distrust_after`.
+    pub fn add_until(&mut self, der: Vec<u8>, origin: Origin, distrust_after: Option<SystemTime>) {
+        if let Some(name) = subject_key(&der).filter(|_| self.origin_of(&der).is_none()) {
+            self.anchors.push(Anchor { der, origin, distrust_after, name });
         }
     }
 
@@ -106,7 +114,10 @@ impl Anchors {
         let name = name_key(certificate.issuer());
         let named = self.anchors.iter().filter(|anchor| anchor.name == name);
         named
-            .filter_map(|anchor| Some(Root { known: Known::read(&anchor.der)?, origin: anchor.origin }))
+            .filter_map(|anchor| {
+                let (origin, distrust_after) = (anchor.origin, anchor.distrust_after);
+                Some(Root { known: Known::read(&anchor.der)?, origin, distrust_after })
+            })
             .filter(|root| root.known.facts.usage.issue && root.known.issued(certificate))
             .collect()
     }

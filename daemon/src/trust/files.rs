@@ -1,10 +1,12 @@
-//! Certificates in folders: PEM (any number in a file) or DER.
+//! Certificates in folders: PEM (any number in a file), DER, or a PKCS#7 object with nothing but certificates.
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use der::pem;
+use wafer_smime::algorithm::{Armor, Container};
+use wafer_smime::certificates::certificates;
 
 /// The largest file looked at, in bytes: larger ones are no certificates.
 const FILE_MAX: u64 = 4 * 1024 * 1024;
@@ -23,7 +25,9 @@ pub fn read_folder(folder: &Path) -> Vec<Vec<u8>> {
 pub fn certificates_in(bytes: &[u8]) -> Vec<Vec<u8>> {
     // DER starts with a SEQUENCE's tag, which no PEM file does.
     if bytes.first() == Some(&0x30) {
-        return vec![bytes.to_vec()];
+        // RFC 5280 section 4.2.2.1: an address of issuers may lead to such an object (`.p7c`).
+        let bundle = certificates(&mut &*bytes, Container::Cms(Armor::Der)).unwrap_or_default();
+        return if bundle.is_empty() { vec![bytes.to_vec()] } else { bundle };
     }
     let text = String::from_utf8_lossy(bytes);
     let blocks = text.match_indices(PEM_START).filter_map(|(start, _)| {

@@ -158,6 +158,9 @@ impl<'a> Search<'a> {
             self.check_not_distrusted(issuer)?;
             issuer.check_issuer(purpose, self.at)?;
         }
+        if root.distrust_after.is_some_and(|after| signer.facts.not_before > after) {
+            return Err(root_known.fault(Reason::Distrusted));
+        }
         let malformed = |_| root_known.fault(Reason::Malformed);
         let anchor = PDVTrustAnchorChoice::try_from(root_known.facts.der.as_slice()).map_err(malformed)?;
         let settings = enforce_trust_anchor_constraints(&self.settings(), &anchor)

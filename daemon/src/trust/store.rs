@@ -58,7 +58,9 @@ impl Store {
             anchors.add(read_folder(folder), Origin::Folder);
         }
         if let Some(mozilla) = &self.mozilla {
-            anchors.add(mozilla.roots(), Origin::Mozilla);
+            for authority in mozilla.roots() {
+                anchors.add_until(authority.certificate, Origin::Mozilla, authority.distrust_after);
+            }
         }
         if let Some(decisions) = &self.decisions {
             decisions.apply(&mut anchors);

@@ -306,3 +306,18 @@ fn a_signature_that_is_not_good_is_never_valid() {
     two.signers.clear();
     assert_eq!(judge(&two, Some(&from), &roots.validator, year(2031)).status, Status::Unknown);
 }
+
+#[test]
+fn an_authority_that_is_phased_out_is_none_for_what_begins_later() {
+    let root = Authority::root("Root");
+    let (mut anchors, inputs) = (Anchors::default(), PolicyInputs::default());
+    anchors.add_until(root.der.clone(), Origin::Mozilla, Some(year(2025)));
+    let search = path::Search::new(&[], &anchors, &inputs, year(2030));
+    let examine = |first: i32| {
+        let der = root.person_with("a@example.org", |params| params.not_before = date_time_ymd(first, 6, 1));
+        let known = known::Known::read(&der).unwrap();
+        search.run(&known, Purpose::SignMail, &mut |found| Ok(found.origin)).map_err(|fault| fault.reason)
+    };
+    assert_eq!(examine(2024), Ok(Origin::Mozilla));
+    assert_eq!(examine(2025), Err(Reason::Distrusted));
+}

@@ -31,7 +31,7 @@ pub(super) fn untrusted(fault: &Fault) -> String {
         }
         Reason::Constraint => format!("The certificate of {who} breaks a rule that its authorities set."),
         Reason::Distrusted => {
-            format!("The certificate of {who} is one that you, or your administrator, distrust.")
+            format!("The certificate of {who} is one that you, your administrator, or Mozilla, distrust.")
         }
         Reason::Revoked => format!("The certificate of {who} was revoked."),
         Reason::RevocationUnknown => {

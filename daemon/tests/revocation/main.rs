@@ -366,19 +366,23 @@ fn nobody_is_asked_for_a_certificate_without_a_path() {
 #[test]
 fn an_issuer_that_a_message_leaves_out_is_fetched_if_the_settings_say_so() {
     let authority = Authority::new();
-    let server = Odd::serving(&authority.middle());
-    let issuers = format!("authorityInfoAccess = caIssuers;URI:http://127.0.0.1:{}/middle", server.port);
-    let person = authority.person_of("middle", 1, &issuers);
-    let mut reader = Reader::new(&authority);
-    let trust = reader.ask(&person).trust;
-    assert!(matches!(trust, Trust::Untrusted { reason: Reason::UnknownIssuer, .. }), "{trust:?}");
-    assert_eq!(server.asked(), 0);
-    reader.chase = true;
-    let finding = reader.ask(&person);
-    assert_eq!((finding.trust, finding.path.len(), server.asked()), (Trust::Trusted, 3, 1));
-    // Nothing vouches for the address: not even for a root of one's own into a private network.
-    reader.hosts.clear();
-    std::fs::remove_dir_all(reader.cache()).unwrap();
-    assert_ne!(reader.ask(&person).trust, Trust::Trusted);
-    assert_eq!(server.asked(), 1);
+    let middle = authority.middle();
+    // Alone, or with others in a bundle.
+    for (body, file) in [(middle, "middle.cer"), (authority.bundle(), "bundle.p7c")] {
+        let server = Odd::serving(&body);
+        let issuers = format!("authorityInfoAccess = caIssuers;URI:http://127.0.0.1:{}/{file}", server.port);
+        let person = authority.person_of("middle", 1, &issuers);
+        let mut reader = Reader::new(&authority);
+        let trust = reader.ask(&person).trust;
+        assert!(matches!(trust, Trust::Untrusted { reason: Reason::UnknownIssuer, .. }), "{trust:?}");
+        assert_eq!(server.asked(), 0);
+        reader.chase = true;
+        let finding = reader.ask(&person);
+        assert_eq!((finding.trust, finding.path.len(), server.asked()), (Trust::Trusted, 3, 1), "{file}");
+        // Nothing vouches for the address: not even for a root of one's own into a private network.
+        reader.hosts.clear();
+        std::fs::remove_dir_all(reader.cache()).unwrap();
+        assert_ne!(reader.ask(&person).trust, Trust::Trusted);
+        assert_eq!(server.asked(), 1);
+    }
 }

@@ -62,6 +62,12 @@ impl Authority {
         self.der("middle.pem")
     }
 
+    /// The certificate of `middle` and the root's in a PKCS#7 object, DER.
+    pub fn bundle(&self) -> Vec<u8> {
+        self.openssl("crl2pkcs7 -nocrl -certfile root.pem -certfile middle.pem -outform DER -out bundle.p7c");
+        fs::read(self.path().join("bundle.p7c")).unwrap()
+    }
+
     /// As [`Self::person`], issued by `issuer`.
     pub fn person_of(&self, issuer: &str, serial: u32, extensions: &str) -> Person {
         let name = format!("person{serial}");

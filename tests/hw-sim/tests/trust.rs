@@ -55,6 +55,6 @@ async fn mozillas_authorities_are_read_by_a_keeper_and_kept() {
     assert_eq!(verdict(&world).await.0, 0);
     let kept = world.waferd.folder().join(".cache/waferd/mozilla-roots.pem");
     let text = std::fs::read_to_string(&kept).unwrap();
-    assert!(text.starts_with("wafer roots 1\nmodule: /usr/lib"), "{}", &text[..80]);
+    assert!(text.starts_with("wafer roots 2\nmodule: /usr/lib"), "{}", &text[..80]);
     assert!(text.matches("-----BEGIN CERTIFICATE-----").count() > 50);
 }
