@@ -9,6 +9,7 @@ use x509_cert::name::Name;
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
 use super::certificate::Certificate;
+use super::constraints;
 use super::path::Fault;
 use super::{Purpose, Reason};
 
@@ -80,7 +81,8 @@ impl Known {
     /// Whether the certificate may issue others for `purpose`, and its dates allow it.
     pub(super) fn check_issuer(&self, purpose: Purpose, at: SystemTime) -> Result<(), Fault> {
         let usage = &self.facts.usage;
-        self.check(usage.issue && (usage.mail || purpose == Purpose::Any), at)
+        self.check(usage.issue && (usage.mail || purpose == Purpose::Any), at)?;
+        if constraints::are_well_formed(self) { Ok(()) } else { Err(self.fault(Reason::Malformed)) }
     }
 
     fn check(&self, allowed: bool, at: SystemTime) -> Result<(), Fault> {

@@ -5,6 +5,7 @@
 
 pub mod anchors;
 pub mod certificate;
+mod constraints;
 pub mod decisions;
 pub mod files;
 mod known;
