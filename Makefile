@@ -91,6 +91,7 @@ bench:
 	@scripts/deps build bench
 	cargo build --locked --release $(PROGRAMS) -p wafer-bench
 	cargo build --locked --release -p wafer-smime --example throughput
+	cargo build --locked --release -p waferd --example people
 	@bench/run $(CARGO_TARGET_DIR)/release
 
 fmt-check:

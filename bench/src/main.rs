@@ -4,12 +4,15 @@
 //! wafer-bench sign CLIENTS SECONDS MESSAGE              signs a small message over D-Bus, as fast as it gets answers
 //! wafer-bench raw MODULE TOKEN PIN LABEL KIND THREADS SECONDS   raw C_Sign on the same token
 //! wafer-bench call mail|cms OPERATION IN OUT [OPTION=VALUE]...   one call with descriptors
+//! wafer-bench import FILE                               imports recipients' certificates
+//! wafer-bench check COUNT STORED SECONDS                looks COUNT of STORED people up in one call, again and again
 //! wafer-bench activate                                  first call to a service that does not run yet
 //! ```
 //!
 //! Each prints one line of JSON on standard output.
 
 mod bus;
+mod people;
 mod raw;
 
 use std::process::ExitCode;
@@ -44,6 +47,10 @@ fn measure(words: &[&str]) -> Result<serde_json::Value, Fault> {
         }
         ["call", interface, operation, input, output, options @ ..] => {
             block_on(bus::call(interface, operation, input, output, options))
+        }
+        ["import", file] => block_on(people::import(file)),
+        ["check", count, stored, seconds] => {
+            block_on(people::check_rate(count.parse()?, stored.parse()?, time(seconds)?))
         }
         ["activate"] => block_on(bus::activate()),
         _ => Err("see the head of bench/src/main.rs for the arguments".into()),
