@@ -246,6 +246,9 @@ pub struct Encrypt {
     /// Cipher: aes256-gcm, aes128-gcm, aes256-cbc, aes128-cbc; by default the best that all recipients understand.
     #[arg(long)]
     pub cipher: Option<ContentCipher>,
+    /// Not to your own certificate: you will not be able to read it.
+    #[arg(long)]
+    pub not_to_self: bool,
     /// With --cms, write: der (default), base64, pem.
     #[arg(long, requires = "cms")]
     pub armor: Option<Armor>,

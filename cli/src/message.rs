@@ -52,6 +52,9 @@ pub(crate) async fn encrypt(
     let mut options = call::options(common);
     options = encrypt.cipher.into_iter().fold(options, Options::content_cipher);
     options = encrypt.armor.into_iter().fold(options, Options::armor);
+    if encrypt.not_to_self {
+        options = options.to_self(false);
+    }
     if !addresses.is_empty() {
         options = options.recipients(addresses);
     }

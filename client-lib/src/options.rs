@@ -42,6 +42,12 @@ impl Options {
         self.set("from", address.to_owned())
     }
 
+    /// Whether the sender can read what is encrypted, too.
+    #[must_use]
+    pub fn to_self(self, to_self: bool) -> Self {
+        self.set("to-self", to_self)
+    }
+
     /// The identity to use.
     #[must_use]
     pub fn identity(self, identity: OwnedObjectPath) -> Self {

@@ -1,9 +1,9 @@
 //! Who can be encrypted to: checked, imported, harvested from mail, looked up in a real LDAP directory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use hw_sim::caller::{CMS, MAIL, Reply, answer_inline, flag, inline, refused, text};
+use hw_sim::caller::{CMS, MAIL, Reply, answer_inline, flag, inline, number, refused, text};
 use hw_sim::openssl;
-use hw_sim::pki::{ALICE, CAROL, DAVE, ERIN, Identity};
+use hw_sim::pki::{ALICE, BOB, CAROL, DAVE, ERIN, Identity};
 use hw_sim::slapd::Slapd;
 use hw_sim::waferd::Settings;
 use hw_sim::{Caller, Options, World, mail, options};
@@ -48,6 +48,42 @@ async fn a_check_says_who_can_be_encrypted_to_and_why_not() {
     assert!(!flag(&checked[1], "encryptable"));
     assert_eq!(text(&checked[1], "status"), "no-certificate");
     assert!(text(&checked[1], "sentence").contains("<nobody@example.test>"));
+}
+
+#[tokio::test]
+async fn what_is_encrypted_the_sender_can_read_later() {
+    let world = World::new().await;
+    let message = mail::message(ALICE, "a secret");
+    let sealed = async |interface: &str, more: Options| {
+        let mut options = options([("recipients", vec![CAROL.address()].into())]);
+        options.extend(more);
+        let sealed = world.caller.run(interface, "Encrypt", inline(&message), answer_inline(), options).await;
+        let sealed = sealed.unwrap();
+        (number(&sealed, "recipients"), hw_sim::caller::output(&sealed))
+    };
+    let to_self = |flag: bool| options([("to-self", flag.into())]);
+    let from = |address: &str| options([("from", address.to_owned().into())]);
+    // The message says who sends it; a program may say it instead. Mallory has no certificate here.
+    let (count, both) = sealed(MAIL, Options::new()).await;
+    assert_eq!(count, 2);
+    for somebody in [ALICE, CAROL] {
+        assert!(openssl::decrypt(&both, "SMIME", somebody).ends_with(b"a secret\r\n"));
+    }
+    assert!(openssl::decrypt(&sealed(MAIL, from("bob@example.test")).await.1, "SMIME", BOB).len() > 8);
+    assert_eq!(sealed(MAIL, from("mallory@example.test")).await.0, 1);
+    assert_eq!(sealed(MAIL, to_self(false)).await.0, 1);
+    // A bare object names no sender.
+    assert_eq!(sealed(CMS, Options::new()).await.0, 1);
+    assert_eq!(sealed(CMS, from("alice@example.test")).await.0, 2);
+    assert_eq!(sealed(CMS, to_self(true)).await.0, 2);
+    std::fs::write(world.folder().join("letter"), &message).unwrap();
+    for (more, recipients) in [(&[][..], 2), (&["--not-to-self"], 1)] {
+        let arguments =
+            [&["encrypt", "letter", "-o", "sealed", "--to", "carol@example.test", "--json"], more];
+        let said = world.run_wafer(&arguments.concat());
+        let said: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+        assert_eq!(said["recipients"], recipients, "{said}");
+    }
 }
 
 #[tokio::test]
