@@ -27,7 +27,7 @@ struct Header {
 }
 
 /// Where an entry stands in its file: good until the journal is written anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     offset: u64,
     length: u32,
@@ -139,21 +139,35 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     pub fn append(&mut self, entry: &T) -> io::Result<Option<Place>> {
         let line = line_of(entry)?;
         let length = u32::try_from(line.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        Ok(self.append_lines(line)?.map(|offset| Place { offset, length }))
+    }
+
+    /// As [`Self::append`] for many entries at once, which then reach the disk at once; [`Self::load`] tells their
+    /// places. `false`: another session wrote meanwhile.
+    ///
+    /// # Errors
+    /// They could not be written: the journal is as it was.
+    pub fn append_all(&mut self, entries: &[T]) -> io::Result<bool> {
+        let lines = entries.iter().map(line_of).collect::<io::Result<Vec<_>>>()?.concat();
+        Ok(lines.is_empty() || self.append_lines(lines)?.is_some())
+    }
+
+    /// Adds whole lines; gives the offset of the first one.
+    fn append_lines(&mut self, lines: Vec<u8>) -> io::Result<Option<u64>> {
         let folder = Folder::lock(&self.path)?;
         if !self.is_current() {
             return Ok(None);
         }
         let Some((file, stamp)) = &mut self.file else {
-            let offset = self.write(&folder, std::iter::once(Ok(line)))?;
-            return Ok(Some(Place { offset, length }));
+            return self.write(&folder, std::iter::once(Ok(lines))).map(Some);
         };
         let offset = stamp.length;
-        if let Err(error) = file.write_all_at(&line, offset).and_then(|()| file.sync_data()) {
+        if let Err(error) = file.write_all_at(&lines, offset).and_then(|()| file.sync_data()) {
             file.set_len(offset)?;
             return Err(error);
         }
-        stamp.length += u64::from(length);
-        Ok(Some(Place { offset, length }))
+        stamp.length += lines.len() as u64;
+        Ok(Some(offset))
     }
 
     /// Writes the journal anew with nothing but `entries`; every [`Place`] is void then.

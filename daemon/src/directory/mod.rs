@@ -147,7 +147,9 @@ impl Directory {
     pub fn import(&self, certificates: &[Vec<u8>], now: SystemTime) -> io::Result<Vec<Imported>> {
         let mut held = self.held(false, now);
         held.store.refresh()?;
-        certificates.iter().map(|der| held.import(der, now)).collect()
+        held.store.gather();
+        let imported = certificates.iter().map(|der| held.import(der, now)).collect::<io::Result<_>>();
+        held.store.keep(imported.is_ok()).and(imported)
     }
 
     /// Accepts the certificate with this fingerprint; `None` if it is not in the store.

@@ -39,6 +39,8 @@ pub(super) struct Store {
     path: PathBuf,
     journal: Option<Journal<Event>>,
     index: Index,
+    /// What [`Self::put`] has put aside since [`Self::gather`].
+    gathered: Option<Vec<Event>>,
 }
 
 /// What is known of every certificate, found by address and by fingerprint.
@@ -53,7 +55,7 @@ struct Index {
 impl Store {
     /// The store in the file `path`, which is read at the first need.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, journal: None, index: Index::default() }
+        Self { path, journal: None, index: Index::default(), gathered: None }
     }
 
     /// Where it is.
@@ -120,9 +122,46 @@ impl Store {
             return Err(io::Error::other("the store of recipients' certificates is full"));
         }
         let certificate = base64_simd::STANDARD.encode_to_string(certificate);
-        let place = self.append(&Event::Add { entry: entry.clone(), certificate })?;
+        let event = Event::Add { entry: entry.clone(), certificate };
+        if let Some(gathered) = &mut self.gathered {
+            gathered.push(event);
+            self.index.put(entry, Place::default());
+            return Ok(());
+        }
+        let place = self.append(&event)?;
         self.index.put(entry, place);
         self.tidy()
+    }
+
+    /// From now on what is put is known at once, but kept by [`Self::keep`] only: many certificates then reach the
+    /// disk together, in the time of one.
+    pub(super) fn gather(&mut self) {
+        self.gathered = Some(Vec::new());
+    }
+
+    /// Keeps what was put since [`Self::gather`], or drops it if it is not `wanted` after all.
+    ///
+    /// # Errors
+    /// It could not be written: the store is as it was.
+    pub(super) fn keep(&mut self, wanted: bool) -> io::Result<()> {
+        let Some(gathered) = self.gathered.take().filter(|gathered| !gathered.is_empty()) else {
+            return Ok(());
+        };
+        let kept = if wanted { self.append_all(&gathered) } else { Ok(()) };
+        // Where each stands, or that none is there after all.
+        self.load()?;
+        kept?;
+        self.tidy()
+    }
+
+    fn append_all(&mut self, events: &[Event]) -> io::Result<()> {
+        loop {
+            self.refresh()?;
+            let Some(journal) = &mut self.journal else { continue };
+            if journal.append_all(events)? {
+                return Ok(());
+            }
+        }
     }
 
     /// Makes `entries` the whole store, each with the same certificate.

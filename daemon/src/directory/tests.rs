@@ -128,6 +128,32 @@ fn what_is_imported_is_used_first_and_can_be_removed() {
     assert_eq!(directory.remove("00", year(2030)).unwrap(), None);
 }
 
+#[test]
+fn a_bundle_is_kept_as_a_whole_or_not_at_all() {
+    let folder = Folder::new();
+    let bundle: Vec<Vec<u8>> =
+        (0..300).map(|number| folder.root.person(&format!("person{number}@example.org"))).collect();
+    let path = folder.data.path().join(STORE_FILE);
+    let directory = folder.directory();
+    // A folder stands where the file should be.
+    fs::create_dir(&path).unwrap();
+    assert!(directory.import(&bundle, year(2030)).is_err());
+    fs::remove_dir(&path).unwrap();
+    assert!(directory.check(&["person7@example.org".to_owned()], year(2030))[0].found.is_err());
+    let twice = [bundle.clone(), bundle[..5].to_vec()].concat();
+    let outcomes: Vec<_> =
+        directory.import(&twice, year(2030)).unwrap().into_iter().map(|one| one.outcome).collect();
+    assert!(outcomes[..300].iter().all(|outcome| *outcome == "added"));
+    assert!(outcomes[300..].iter().all(|outcome| *outcome == "known"));
+    // Known to this session, and to one that begins.
+    for known in [directory, folder.directory()] {
+        let checked = known.check(&["person299@example.org".to_owned()], year(2030)).remove(0);
+        assert_eq!(checked.found.unwrap().certificate, bundle[299]);
+        assert_eq!(known.list(year(2030)).unwrap().len(), 300);
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 301);
+}
+
 fn take(directory: &Directory, certificate: &[u8], others: &[Vec<u8>], trusts: &dyn Fn(&[u8]) -> bool) {
     let signer = MailSigner { certificate, capabilities: None, preference: None, others, trusts };
     directory.harvest(&signer, year(2030));

@@ -68,7 +68,9 @@ pub async fn import(
     let names = certificates.iter().filter_map(|der| Certificate::read(der).ok());
     let names: Vec<String> = names.map(|certificate| certificate.display_name().to_owned()).collect();
     consent::change(rooms, call, Question::Recipient, names.join(", ")).await?;
-    rooms.directory.import(&certificates, SystemTime::now()).map_err(|error| text::not_kept(&error))
+    let directory = rooms.directory.clone();
+    let imported = call.engine(move || Ok(directory.import(&certificates, SystemTime::now()))).await?;
+    imported.map_err(|error| text::not_kept(&error))
 }
 
 /// Every certificate that is kept, in the order of their first address.
