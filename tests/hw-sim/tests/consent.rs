@@ -164,13 +164,16 @@ async fn a_web_page_is_asked_about_like_a_program() {
     refused(answering(&world, &[], as_page("https://evil.example.net")).await, ErrorKind::AccessDenied);
     refused(answering(&world, &[], as_page("http://mail.example.org")).await, ErrorKind::InvalidArgument);
 
-    let asked = answering(&world, &[FIRST, FIRST], as_page(MAIL));
     let looks = async {
         until_async("the question", || world.person.dialog(4)).await;
         let person = world.person.clone();
-        tokio::task::spawn_blocking(move || person.reads_dialog(4)).await.unwrap()
+        let question = tokio::task::spawn_blocking(move || person.reads_dialog(4)).await.unwrap();
+        world.person.press(FIRST);
+        until_async("for how long", || world.person.dialog(5)).await;
+        world.person.press(FIRST);
+        question
     };
-    let (signed, question) = tokio::join!(asked, looks);
+    let (signed, question) = within("the signature", async { tokio::join!(as_page(MAIL), looks) }).await;
     signed.unwrap();
     assert!(question.contains("The web page https://mail.example.org"), "{question}");
     answering(&world, &[], as_page(MAIL)).await.unwrap();
