@@ -43,7 +43,7 @@ fn without_files_the_defaults_hold() {
     let home = Home::new();
     let settings = Settings::load(&home.places()).unwrap();
     assert_eq!(settings, Settings::defaults(&home.places()));
-    assert_eq!(settings.keeper, Path::new(SYSTEM_KEEPER));
+    assert_eq!(settings.keeper, Path::new(places::SYSTEM_KEEPER));
     assert_eq!(settings.recipients_folder, home.folder.path().join("data/waferd/recipients"));
 }
 
