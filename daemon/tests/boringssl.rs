@@ -5,7 +5,12 @@
 //! The vectors lie in the folder `WAFER_VECTORS` (in `boringssl-pki/`). They hold the parts; what must come of them
 //! stands in their names, in their `ERRORS` blocks, or follows from the rule named beside each table.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says why"
+)]
 
 mod vectors;
 

@@ -199,7 +199,7 @@ mod tests {
             &der::element(der::context(2), &[]),
         ];
         let found = carrying(&choices).unwrap();
-        assert_eq!(found.crls, [small.clone()]);
+        assert_eq!(found.crls, std::slice::from_ref(&small));
         assert_eq!(found.ocsp_responses, [answer.clone(), answer]);
         let many = carrying(&vec![small.as_slice(); 2 * MAX_SIGNERS]).unwrap();
         assert_eq!(many.crls.len(), MAX_SIGNERS);

@@ -27,7 +27,7 @@ fn call_with(stream_timeout: Duration) -> Arc<Call> {
             certainty: Certainty::Unknown,
         },
         subject: Subject { uid: 0 },
-        asker: Asker::new(|| Program::default()),
+        asker: Asker::new(Program::default),
         interactive: true,
         place: PromptPlace::default(),
         deadline: None,
