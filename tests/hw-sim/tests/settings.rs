@@ -101,7 +101,7 @@ async fn what_an_administrator_locks_stays_and_is_shown_so() {
     let listed = String::from_utf8(world.run_wafer(&["settings"]).stdout).unwrap();
     let expected = "encrypt.always = true (administrator, locked, your own file's value is passed over)";
     assert!(listed.contains(expected), "{listed}");
-    assert!(listed.contains("sign.digest = sha256 (default, locked)"), "{listed}");
+    assert!(listed.contains("sign.digest = by-key (default, locked)"), "{listed}");
     assert!(listed.contains("sign.always = true (person)"), "{listed}");
     // What is not locked, the person changes in the own file.
     set(&world, "sign.always", false.into()).await.unwrap();
