@@ -114,8 +114,9 @@ impl Keepers {
     pub async fn follow(self: Arc<Self>) {
         let mut changes = self.settings.changes();
         while changes.changed().await.is_ok() {
-            if !self.adopt(&self.settings.get()).is_empty() {
-                start(self.reachable());
+            let new = self.adopt(&self.settings.get());
+            if !new.is_empty() {
+                start(self.reachable().filter(|slot| new.iter().any(|new| Arc::ptr_eq(new, slot))));
                 self.changed.send_modify(|count| *count += 1);
             }
         }
