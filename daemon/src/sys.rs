@@ -90,7 +90,8 @@ pub(crate) fn keep_heap_small() {
     }
 }
 
-/// Gives memory back to the system, after the start and after bulk work: free heap pages, and the program's own code,
+/// Gives memory back to the system, after the start, after bulk work and when a PIN was
+/// forgotten: free heap pages, and the program's own code,
 /// most of which only the start needs. The page cache keeps it; what is needed again is mapped again.
 pub(crate) fn give_memory_back() {
     // SAFETY: malloc_trim only touches the allocator's own free lists, under its locks. The callback has the type

@@ -263,12 +263,18 @@ impl Slot {
     /// The keeper forgot the PIN of `token`, or of every token if that is empty.
     pub(super) fn forgot_pins(&self, token: &str) {
         let mut held = self.held();
+        let mut forgot = false;
         for known in held.tokens.iter_mut().filter(|known| token.is_empty() || known.info.id == token) {
             if known.info.pin_state == PinState::Unlocked {
                 Arc::make_mut(known).info.pin_state = PinState::Locked;
+                forgot = true;
             }
         }
         drop(held);
         self.changed.send_modify(|count| *count += 1);
+        if forgot {
+            // There will be little to do until a person enters it again.
+            crate::sys::give_memory_back();
+        }
     }
 }
