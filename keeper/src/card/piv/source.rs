@@ -60,13 +60,23 @@ impl Readers {
     /// The readers with a card in them, each with its count of insertions and removals.
     fn occupied(&mut self) -> Result<Vec<(CString, u32)>, CardError> {
         match self.states() {
-            // A pcscd that was restarted has forgotten the context: once more with a new one.
-            Err(Error::NoService | Error::ServiceStopped | Error::InvalidHandle | Error::CommError) => {
+            // A pcscd that was restarted has forgotten the context: once more with a new one. One that is just ending
+            // cannot tell any more who speaks with it, and says that it may not.
+            Err(
+                Error::NoService
+                | Error::ServiceStopped
+                | Error::InvalidHandle
+                | Error::CommError
+                | Error::SecurityViolation,
+            ) => {
                 self.context = None;
                 // A new pcscd counts insertions from the start: what was known says nothing of its cards.
                 self.forget(|_, _| true);
                 match self.states() {
-                    Err(Error::NoService | Error::ServiceStopped) => Ok(Vec::new()),
+                    Err(error @ (Error::NoService | Error::ServiceStopped | Error::SecurityViolation)) => {
+                        tracing::info!(%error, "no pcscd shows its readers");
+                        Ok(Vec::new())
+                    }
                     result => result.map_err(trouble),
                 }
             }
