@@ -9,6 +9,7 @@
 pub mod client;
 pub mod error;
 pub mod keeper;
+pub mod memory;
 pub mod names;
 pub mod options;
 pub mod outcome;

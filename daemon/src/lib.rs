@@ -109,7 +109,7 @@ async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let served = bus::serve(&service).await?;
     tokio::spawn(logind::follow(keepers.clone()));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    sys::give_memory_back();
+    wafer_client::memory::give_back();
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -90,38 +90,6 @@ pub(crate) fn keep_heap_small() {
     }
 }
 
-/// Gives memory back to the system, after the start, after bulk work and when a PIN was
-/// forgotten: free heap pages, and the program's own code,
-/// most of which only the start needs. The page cache keeps it; what is needed again is mapped again.
-pub(crate) fn give_memory_back() {
-    // SAFETY: malloc_trim only touches the allocator's own free lists, under its locks. The callback has the type
-    // that dl_iterate_phdr asks for, and takes no data.
-    unsafe {
-        libc::malloc_trim(0);
-        libc::dl_iterate_phdr(Some(unmap_code), std::ptr::null_mut());
-    }
-}
-
-/// Lets go of the code segments of `program`; stops at the first one, which is this executable.
-unsafe extern "C" fn unmap_code(
-    program: *mut libc::dl_phdr_info,
-    _size: libc::size_t,
-    _data: *mut libc::c_void,
-) -> libc::c_int {
-    // SAFETY: dl_iterate_phdr hands out a valid description with `dlpi_phnum` headers, for the time of the call.
-    let (base, headers) = unsafe {
-        let program = &*program;
-        (program.dlpi_addr, std::slice::from_raw_parts(program.dlpi_phdr, program.dlpi_phnum.into()))
-    };
-    for code in headers.iter().filter(|one| one.p_type == libc::PT_LOAD && one.p_flags & libc::PF_X != 0) {
-        let start = (base + code.p_vaddr) as usize & !(PAGE - 1);
-        let end = (base + code.p_vaddr + code.p_memsz) as usize;
-        // SAFETY: a private mapping of a file that is never written to: its pages come from the file again.
-        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
-    }
-    1
-}
-
 /// A key in a page of its own: locked into memory where the limit allows, left out of dumps, wiped on drop.
 pub(crate) struct LockedKey {
     page: NonNull<u8>,

@@ -38,14 +38,6 @@ pub fn keep_memory_small() {
     }
 }
 
-/// Gives free heap pages back after something big was done (the dialog's text catalogue, a listing).
-pub fn trim_memory() {
-    // SAFETY: malloc_trim is thread-safe and takes a number.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 /// The prompt helper sets a terminal's modes from outside its foreground group: that must not stop it.
 pub fn ignore_background_terminal_stops() {
     // SAFETY: SIG_IGN installs no handler.

@@ -25,7 +25,7 @@ use super::web;
 use crate::request::cancel::{Cancel, Reason};
 use crate::request::turns::Turns;
 use crate::request::{Call, Rooms};
-use crate::{sys, text};
+use crate::text;
 
 /// How often progress is reported.
 const PROGRESS: Duration = Duration::from_millis(250);
@@ -207,7 +207,7 @@ impl Drop for Visit {
             }
         }
         if self.call.done.load(Ordering::Relaxed) > BULK {
-            sys::give_memory_back();
+            wafer_client::memory::give_back();
         }
     }
 }

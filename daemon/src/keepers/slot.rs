@@ -274,7 +274,7 @@ impl Slot {
         self.changed.send_modify(|count| *count += 1);
         if forgot {
             // There will be little to do until a person enters it again.
-            crate::sys::give_memory_back();
+            wafer_client::memory::give_back();
         }
     }
 }

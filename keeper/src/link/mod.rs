@@ -174,6 +174,8 @@ impl Keeper {
             self.log.note(&label, "", event, "", &forgotten);
             result = result.and(forgotten);
         }
+        // There will be little to do until a person enters a PIN again.
+        wafer_client::memory::give_back();
         result
     }
 }
@@ -282,7 +284,7 @@ impl Keeper {
         let import = Import { asking, registry, grant: &request, name: name.clone(), file: Arc::new(file) };
         let result = used.during(import.run()).await;
         self.log.note(&name, "", "import", &request.requester.program, &result);
-        crate::sys::trim_memory();
+        wafer_client::memory::give_back();
         result.map_err(|failure| failure.into_error(&name))
     }
 

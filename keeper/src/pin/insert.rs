@@ -58,7 +58,7 @@ async fn ask(asking: Arc<Asking>, registry: Arc<Registry>, missing: Missing) {
             break;
         }
     }
-    crate::sys::trim_memory();
+    wafer_client::memory::give_back();
 }
 
 /// One dialog; `None` if the request that it named left.

@@ -70,7 +70,7 @@ async fn rounds(asking: Arc<Asking>, token: Arc<Token>) {
             Round::Renamed => {}
         }
     }
-    crate::sys::trim_memory();
+    wafer_client::memory::give_back();
 }
 
 async fn round(asking: &Arc<Asking>, token: &Arc<Token>, shown: &Shown, complaint: Option<String>) -> Round {
