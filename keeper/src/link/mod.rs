@@ -174,8 +174,6 @@ impl Keeper {
             self.log.note(&label, "", event, "", &forgotten);
             result = result.and(forgotten);
         }
-        // There will be little to do until a person enters a PIN again.
-        wafer_client::memory::give_back();
         result
     }
 }
@@ -195,6 +193,8 @@ fn check_transport(transport: &KeyTransport, encrypted: &[u8]) -> Result<(), Fai
 impl Keeper {
     async fn tokens(&self) -> Result<Vec<TokenInfo>, WaferError> {
         let listed = self.registry.list().await;
+        // Asked for when a card or a login came or went: nothing like it will happen soon.
+        wafer_client::memory::give_back();
         listed.map_err(|error| self.refuse(error.into()))
     }
 
