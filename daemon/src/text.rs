@@ -150,6 +150,17 @@ pub(crate) fn certificate_unusable(subject: &str, reason: &str) -> WaferError {
     .with("recipients", vec![subject.to_owned()])
 }
 
+/// A recipient's certificate handed in does not stand any more.
+pub(crate) fn certificate_does_not_stand(subject: &str, reason: MissingReason) -> WaferError {
+    let reason = match reason {
+        MissingReason::Distrusted => "you decided not to trust it",
+        MissingReason::Revoked => "its issuer has revoked it",
+        MissingReason::RevocationUnknown => "it could not be found out whether its issuer has revoked it",
+        other => other.word(),
+    };
+    certificate_unusable(subject, reason)
+}
+
 /// The signer's own certificate cannot serve.
 pub(crate) fn own_certificate_unusable(subject: &str, reason: &str) -> WaferError {
     WaferError::new(ErrorKind::NoIdentity, format!("The certificate of {subject} cannot sign: {reason}."))
@@ -181,6 +192,16 @@ pub(crate) fn recipient(checked: &Checked) -> String {
         Err(MissingReason::Changed) => format!(
             "The certificate of <{address}> was replaced by one of another key or issuer. Compare its fingerprint \
              with its owner, then accept it."
+        ),
+        Err(MissingReason::Distrusted) => {
+            format!("You decided not to trust the certificate of <{address}>, or its issuer.")
+        }
+        Err(MissingReason::Revoked) => {
+            format!("The certificate of <{address}> has been revoked by its issuer.")
+        }
+        Err(MissingReason::RevocationUnknown) => format!(
+            "It could not be found out whether the certificate of <{address}> has been revoked; your settings want \
+             that known."
         ),
     };
     match &checked.trouble {

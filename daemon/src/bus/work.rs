@@ -66,18 +66,17 @@ pub(super) async fn encrypt(
     let from = options.text("from")?;
     // A bare object names no sender: its caller does, or wants none.
     let otherwise = container == Container::Mail || from.is_some();
+    let style = Style {
+        key_transport: options.key_transport()?,
+        identifier: options.certificate_identifier()?,
+        headers: options.header_protection(false)?,
+    };
     let order = encrypt::Order {
-        container,
+        manner: encrypt::Manner { container, cipher: options.content_cipher()?, style },
         to_self: options.flag("to-self")?.unwrap_or(otherwise),
         from,
-        cipher: options.content_cipher()?,
         recipients: options.addresses("recipients")?,
         certificates: options.certificates("recipient-certificates")?,
-        style: Style {
-            key_transport: options.key_transport()?,
-            identifier: options.certificate_identifier()?,
-            headers: options.header_protection(false)?,
-        },
     };
     let input = stream::input("input", input, Contents::OnePass, &visit.call)?;
     let output = stream::output("output", output, &[input.identity], &visit.call)?;

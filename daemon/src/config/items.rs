@@ -137,6 +137,13 @@ pub const ITEMS: &[Item] = &[
         "When some recipients have no certificate: refuse, send to those who have one, or send to all.",
     ),
     item(
+        "encrypt.check-revocation",
+        Kind::Flag,
+        Initial::Flag(false),
+        Loosens::ToFalse,
+        "Before encrypting, ask the issuers whether recipients' certificates have been revoked.",
+    ),
+    item(
         "identities.user-may-choose",
         Kind::Flag,
         Initial::Flag(true),

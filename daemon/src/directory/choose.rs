@@ -18,6 +18,12 @@ pub enum MissingReason {
     Expired,
     /// `changed`: the only ones that are usable have another key or issuer than before and were not accepted.
     Changed,
+    /// `distrusted`: the person distrusts the chosen one, or one of its issuers.
+    Distrusted,
+    /// `revoked`: an issuer took the chosen one back.
+    Revoked,
+    /// `revocation-unknown`: the settings want to know that it was not, and nobody says so.
+    RevocationUnknown,
 }
 
 impl MissingReason {
@@ -29,6 +35,9 @@ impl MissingReason {
             Self::NotYetValid => "not-yet-valid",
             Self::Expired => "expired",
             Self::Changed => "changed",
+            Self::Distrusted => "distrusted",
+            Self::Revoked => "revoked",
+            Self::RevocationUnknown => "revocation-unknown",
         }
     }
 }

@@ -93,6 +93,11 @@ impl Checked {
         if self.members.is_empty() { std::slice::from_ref(self) } else { &self.members }
     }
 
+    /// As [`Self::each`], to be changed.
+    pub fn each_mut(&mut self) -> &mut [Self] {
+        if self.members.is_empty() { std::slice::from_mut(self) } else { &mut self.members }
+    }
+
     /// What a person should know; empty if all is well.
     pub fn sentence(&self) -> String {
         crate::text::recipient(self)

@@ -17,6 +17,7 @@ pub mod read;
 pub mod recipients;
 mod scratch;
 pub mod sign;
+mod standing;
 pub mod trust;
 pub mod turns;
 pub mod verify;

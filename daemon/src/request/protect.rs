@@ -1,7 +1,6 @@
 //! Signing and encrypting an outgoing message as its options and the settings say, with copies for blind-copy
 //! recipients.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use wafer_client::WaferError;
@@ -12,7 +11,7 @@ use wafer_smime::headers::HeaderProtection;
 use wafer_smime::sign::{Form, Include};
 
 use super::scratch::{Scratch, Together};
-use super::{Call, Rooms, Sink, Supply, encrypt, oneself, recipients, sign};
+use super::{Call, Rooms, Sink, Supply, encrypt, oneself, recipients, sign, standing};
 use crate::config::Settings;
 use crate::directory::Checked;
 use crate::text;
@@ -224,6 +223,7 @@ async fn encrypted_copies(
     if order.recipients.is_empty() && order.bcc.is_empty() && order.certificates.is_empty() {
         return Err(text::no_recipient());
     }
+    standing::of_handed_in(rooms, call, &order.certificates).await?;
     let open = recipients::check(rooms, call, &order.recipients, false).await?;
     let blind = recipients::check(rooms, call, &order.bcc, false).await?;
     let all = || open.iter().chain(&blind);
@@ -256,8 +256,6 @@ async fn encrypted_copies(
     let own = oneself::certificate(rooms, from);
     for copy in &mut copies {
         copy.certificates.extend(own.clone());
-        let mut seen = HashSet::new();
-        copy.certificates.retain(|certificate| seen.insert(certificate.clone()));
         if copy.certificates.is_empty() {
             return Err(text::no_own_certificate(&from.join(", ")));
         }
@@ -335,19 +333,13 @@ impl Work<'_> {
     async fn seal(&self, scratch: &Scratch, copy: Planned, number: usize) -> Result<Copy, WaferError> {
         // What was signed has them within, and outside what is left of them.
         let headers = if self.plan.sign { HeaderProtection::AsWritten } else { self.order.headers };
-        let order = encrypt::Order {
-            container: Container::Mail,
-            cipher: self.order.cipher,
-            recipients: Vec::new(),
-            certificates: copy.certificates,
-            to_self: false,
-            from: None,
-            style: Style { identifier: self.plan.identifier, headers, ..Style::default() },
-        };
+        let style = Style { identifier: self.plan.identifier, headers, ..Style::default() };
+        let manner = encrypt::Manner { container: Container::Mail, cipher: self.order.cipher, style };
         let inner = Scratch::default();
         let output = self.output(number)?;
         let (sink, outer) = if self.plan.triple_wrap { (inner.sink(), Some(output)) } else { (output, None) };
-        let sealed = encrypt::encrypt(self.rooms, self.call, order, scratch.supply(), sink).await?;
+        let to = copy.certificates;
+        let sealed = encrypt::to_each(self.rooms, self.call, to, manner, scratch.supply(), sink).await?;
         if let Some(output) = outer {
             self.sign(inner.supply(), output, HeaderProtection::AsWritten).await?;
         }

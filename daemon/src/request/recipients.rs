@@ -7,13 +7,13 @@ use wafer_client::WaferError;
 use wafer_client::keeper::Question;
 use wafer_smime::algorithm::ContentCipher;
 
-use super::{Call, Rooms, Supply, consent, whole_of};
+use super::{Call, Rooms, Supply, consent, standing, whole_of};
 use crate::directory::import::{IMPORT_MAX, certificates_of};
 use crate::directory::{Checked, Entry, Imported};
 use crate::text;
 use crate::trust::Certificate;
 
-/// What is known of each of `addresses`; `again` asks directories and reads files afresh.
+/// What is known of each of `addresses`, and whether it still stands; `again` asks directories and reads files afresh.
 ///
 /// # Errors
 /// The call was ended.
@@ -23,11 +23,13 @@ pub async fn check(
     addresses: &[String],
     again: bool,
 ) -> Result<Vec<Checked>, WaferError> {
-    tokio::select! {
+    let mut checked = tokio::select! {
         biased;
-        reason = call.cancel.ended() => Err(reason.error()),
-        checked = rooms.directory.find(addresses, again, SystemTime::now()) => Ok(checked),
-    }
+        reason = call.cancel.ended() => return Err(reason.error()),
+        checked = rooms.directory.find(addresses, again, SystemTime::now()) => checked,
+    };
+    standing::apply(rooms, call, &mut checked).await?;
+    Ok(checked)
 }
 
 /// The content cipher for the owners of all `certificates` (DER): of those that the settings allow the first that each

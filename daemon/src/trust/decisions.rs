@@ -1,6 +1,7 @@
 //! What the person decided about certificates by hand: trust this one, distrust that one. Every decision stays in
 //! the file, with who asked for it and when, and can be revoked.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -129,11 +130,14 @@ impl Decisions {
 
     /// How many decisions were ever made.
     pub(super) fn count(&self) -> usize {
-        let mut state = self.state();
-        if let Err(error) = state.refresh() {
-            tracing::error!(%error, "the decisions about trust cannot be read: the last known ones hold");
-        }
-        state.all.len()
+        self.refreshed().all.len()
+    }
+
+    /// The fingerprints (hex) of the certificates that are distrusted.
+    pub fn distrusted(&self) -> HashSet<String> {
+        let state = self.refreshed();
+        let distrusted = standing(&state.all).into_iter().filter(|held| held.choice == Choice::Distrust);
+        distrusted.map(|held| held.fingerprint.clone()).collect()
     }
 
     /// Adds what holds to `anchors`.
@@ -146,6 +150,15 @@ impl Decisions {
                 _ => {}
             }
         }
+    }
+
+    /// As the file is now, if it can be read.
+    fn refreshed(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        if let Err(error) = state.refresh() {
+            tracing::error!(%error, "the decisions about trust cannot be read: the last known ones hold");
+        }
+        state
     }
 
     /// A panic elsewhere leaves the value whole: the journal is the truth.

@@ -119,6 +119,29 @@ impl Guest {
     pub fn private_key(&self) -> PathBuf {
         self.0.path().join("guest.key")
     }
+
+    /// The certificate, DER.
+    pub fn certificate_der(&self) -> Vec<u8> {
+        openssl(self.0.path(), "none", &["x509", "-in", "guest.pem", "-outform", "DER", "-out", "guest.der"]);
+        fs::read(self.0.path().join("guest.der")).unwrap()
+    }
+
+    /// The CA's revocation list with this certificate on it, DER.
+    pub fn revocation_list(&self) -> Vec<u8> {
+        let folder = self.0.path();
+        let serial =
+            run(Command::new("openssl").args(["x509", "-noout", "-serial", "-in"]).arg(self.certificate()))
+                .stdout;
+        let serial = String::from_utf8(serial).unwrap().trim().replace("serial=", "");
+        let books = format!("R\t350101000000Z\t250101000000Z\t{serial}\tunknown\t/CN=guest\n");
+        fs::write(folder.join("index.txt"), books).unwrap();
+        fs::write(folder.join("ca.cnf"), "[ca]\ndefault_ca = own\n[own]\ndatabase = index.txt\n").unwrap();
+        let issuer = ["-keyfile", "intermediate.key", "-cert", "intermediate.pem", "-md", "sha256"];
+        let list = ["ca", "-gencrl", "-crldays", "7", "-config", "ca.cnf", "-out", "list.pem"];
+        openssl(folder, "none", &[&list[..], &issuer[..]].concat());
+        openssl(folder, "none", &["crl", "-in", "list.pem", "-outform", "DER", "-out", "list.der"]);
+        fs::read(folder.join("list.der")).unwrap()
+    }
 }
 
 /// The root certificate, PEM.

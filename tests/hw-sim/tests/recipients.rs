@@ -1,9 +1,12 @@
 //! Who can be encrypted to: checked, imported, harvested from mail, looked up in a real LDAP directory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use hw_sim::caller::{CMS, MAIL, Reply, answer_inline, flag, inline, number, refused, text};
 use hw_sim::openssl;
-use hw_sim::pki::{ALICE, BOB, CAROL, DAVE, ERIN, Identity};
+use hw_sim::pki::{ALICE, BOB, CAROL, DAVE, ERIN, Guest, Identity};
 use hw_sim::slapd::Slapd;
 use hw_sim::waferd::Settings;
 use hw_sim::{Caller, Options, World, mail, options};
@@ -208,4 +211,88 @@ async fn a_directory_by_start_tls_and_one_whose_certificate_is_not_trusted() {
     let checked = check(&world.caller, &["carol@example.test", "dave@example.test"], Options::new()).await;
     assert!(flag(&checked[0], "encryptable"), "{:?}\n{}", checked[0], world.waferd.log());
     assert!(!flag(&checked[1], "encryptable"), "{:?}", checked[1]);
+}
+
+/// A web server that answers every request with what it is handed.
+struct Served {
+    port: u16,
+    body: std::sync::mpsc::Sender<Vec<u8>>,
+}
+
+impl Served {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (body, bodies) = std::sync::mpsc::channel::<Vec<u8>>();
+        std::thread::spawn(move || {
+            let Ok(body) = bodies.recv() else { return };
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let _ = stream.read(&mut [0; 4096]);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+            }
+        });
+        Self { port, body }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_revoked_or_is_distrusted_is_not_encrypted_to() {
+    let server = Served::new();
+    let places = format!("crlDistributionPoints = URI:http://127.0.0.1:{}/list", server.port);
+    let [frank, grace] = ["frank", "grace"].map(|name| Guest::new(name, &places));
+    server.body.send(frank.revocation_list()).unwrap();
+    let world = World::with(|settings| {
+        nobody(settings);
+        settings.add_text("[revocation]\nhosts = [\"127.0.0.1\"]\n[encrypt]\ncheck-revocation = true\n");
+    })
+    .await;
+    let both = ["frank@example.test", "grace@example.test"];
+    for guest in [&frank, &grace] {
+        import(&world.caller, &std::fs::read(guest.certificate()).unwrap()).await;
+    }
+    let checked = check(&world.caller, &both, Options::new()).await;
+    assert_eq!([text(&checked[0], "status"), text(&checked[1], "status")], ["revoked", "encryptable"]);
+    assert!(text(&checked[0], "sentence").contains("<frank@example.test> has been revoked"));
+
+    let message = mail::message(ALICE, "a secret");
+    let encrypt = async |to: &'static str, whom: Variant<'static>| {
+        world.caller.run(MAIL, "Encrypt", inline(&message), answer_inline(), options([(to, whom)])).await
+    };
+    refused(encrypt("recipients", vec![both[0]].into()).await, ErrorKind::NoRecipientCertificate);
+    refused(
+        encrypt("recipient-certificates", vec![frank.certificate_der()].into()).await,
+        ErrorKind::NoRecipientCertificate,
+    );
+    encrypt("recipients", vec![both[1]].into()).await.unwrap();
+    encrypt("recipient-certificates", vec![grace.certificate_der()].into()).await.unwrap();
+
+    // What a person has decided counts without asking anybody.
+    let distrusted = world.run_wafer(&["trust", "distrust", grace.certificate().to_str().unwrap()]);
+    assert!(distrusted.status.success(), "{distrusted:?}");
+    let set = world.run_wafer(&["settings", "set", "encrypt.check-revocation", "false"]);
+    assert!(set.status.success(), "{set:?}");
+    let checked = check(&world.caller, &both, Options::new()).await;
+    assert_eq!([text(&checked[0], "status"), text(&checked[1], "status")], ["encryptable", "distrusted"]);
+    refused(encrypt("recipients", vec![both[1]].into()).await, ErrorKind::NoRecipientCertificate);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_revocation_must_be_known_silence_counts_as_revoked() {
+    // Its server never gets anything to say.
+    let server = Served::new();
+    let places = format!("crlDistributionPoints = URI:http://127.0.0.1:{}/list", server.port);
+    let frank = Guest::new("frank", &places);
+    for (mode, status) in [("soft", "encryptable"), ("hard", "revocation-unknown"), ("off", "encryptable")] {
+        let world = World::with(|settings| {
+            nobody(settings);
+            settings.add_text(&format!(
+                "[revocation]\nmode = \"{mode}\"\nhosts = [\"127.0.0.1\"]\n[encrypt]\ncheck-revocation = true\n"
+            ));
+        })
+        .await;
+        import(&world.caller, &std::fs::read(frank.certificate()).unwrap()).await;
+        let checked = check(&world.caller, &["frank@example.test"], Options::new()).await;
+        assert_eq!(text(&checked[0], "status"), status, "{mode}");
+    }
 }
