@@ -243,7 +243,8 @@ pub struct Encrypt {
     /// A recipient's address, or a file with certificates (PEM or DER); repeat for more.
     #[arg(long, required = true, value_name = "ADDRESS|CERTFILE")]
     pub to: Vec<String>,
-    /// Cipher: aes256-gcm, aes128-gcm, aes256-cbc, aes128-cbc; by default the best that all recipients understand.
+    /// Cipher: aes256-gcm, aes128-gcm, chacha20-poly1305, aes256-cbc, aes128-cbc; by default the best that all
+    /// recipients understand.
     #[arg(long)]
     pub cipher: Option<ContentCipher>,
     /// Not to your own certificate: you will not be able to read it.

@@ -203,6 +203,8 @@ named! {
         Aes256Gcm = "aes256-gcm",
         /// AES-128-GCM: authenticated.
         Aes128Gcm = "aes128-gcm",
+        /// ChaCha20-Poly1305: authenticated.
+        ChaCha20Poly1305 = "chacha20-poly1305",
         /// AES-256-CBC: for old programs.
         Aes256Cbc = "aes256-cbc",
         /// AES-128-CBC: for old programs.

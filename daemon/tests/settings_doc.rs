@@ -60,7 +60,7 @@ fn every_setting_is_explained_with_its_default_and_no_other() {
             Value::Number(number) => number.to_string(),
             Value::Word(word) => word,
             Value::List(list) if list.is_empty() => "none".to_owned(),
-            Value::List(_) => "all four".to_owned(),
+            Value::List(_) => "all five".to_owned(),
         };
         assert_eq!(row[1], default, "{}", item.name);
         if let Kind::Word(words) | Kind::Some(words) = item.kind {

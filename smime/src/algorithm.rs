@@ -82,6 +82,8 @@ pub enum ContentCipher {
     Aes192Gcm,
     /// AES-256-GCM in AuthEnvelopedData (RFC 5084), the default.
     Aes256Gcm,
+    /// ChaCha20-Poly1305 in AuthEnvelopedData (RFC 8103): for machines without instructions for AES.
+    ChaCha20Poly1305,
     /// Triple DES in EnvelopedData: reading only, legacy.
     TripleDesCbc,
     /// RC2 with 40 bits in EnvelopedData: reading only, broken.
@@ -205,9 +207,13 @@ impl DigestAlgorithm {
 }
 
 impl ContentCipher {
+    /// Those that new messages are encrypted with, the best first.
+    pub const WRITTEN: [Self; 5] =
+        [Self::Aes256Gcm, Self::Aes128Gcm, Self::ChaCha20Poly1305, Self::Aes256Cbc, Self::Aes128Cbc];
+
     /// Whether it is an authenticated cipher, which stands in AuthEnvelopedData.
-    pub const fn is_gcm(self) -> bool {
-        matches!(self, Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm)
+    pub const fn is_authenticated(self) -> bool {
+        matches!(self, Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305)
     }
 
     /// Whether it protects badly or no longer: it is read with a warning and never written.
@@ -216,8 +222,8 @@ impl ContentCipher {
     }
 
     /// Whether new messages are encrypted with it.
-    pub const fn is_written(self) -> bool {
-        matches!(self, Self::Aes128Cbc | Self::Aes256Cbc | Self::Aes128Gcm | Self::Aes256Gcm)
+    pub fn is_written(self) -> bool {
+        Self::WRITTEN.contains(&self)
     }
 
     /// Bytes of its key.
@@ -227,8 +233,13 @@ impl ContentCipher {
             Self::Rc2Cbc64 => 8,
             Self::Aes128Cbc | Self::Aes128Gcm | Self::Rc2Cbc128 => 16,
             Self::Aes192Cbc | Self::Aes192Gcm | Self::TripleDesCbc => 24,
-            Self::Aes256Cbc | Self::Aes256Gcm => 32,
+            Self::Aes256Cbc | Self::Aes256Gcm | Self::ChaCha20Poly1305 => 32,
         }
+    }
+
+    /// Bytes of its nonce or initialization vector, as we make it.
+    pub const fn iv_length(self) -> usize {
+        if self.is_authenticated() { 12 } else { self.block_length() }
     }
 
     /// Bytes of its blocks: what the length of CBC content is a multiple of.
@@ -245,6 +256,7 @@ impl ContentCipher {
             Self::Aes128Gcm => "aes128-gcm",
             Self::Aes192Gcm => "aes192-gcm",
             Self::Aes256Gcm => "aes256-gcm",
+            Self::ChaCha20Poly1305 => "chacha20-poly1305",
             Self::TripleDesCbc => "des-ede3-cbc",
             Self::Rc2Cbc40 => "rc2-40-cbc",
             Self::Rc2Cbc64 => "rc2-64-cbc",

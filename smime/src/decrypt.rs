@@ -132,7 +132,7 @@ pub fn open(source: &mut dyn Source, container: Container) -> Result<Sealed> {
 pub struct Opened {
     /// Content cipher.
     pub cipher: ContentCipher,
-    /// True for GCM with a good tag; false for CBC, whose plaintext anybody may have altered.
+    /// True for an authenticated cipher with a good tag; false for CBC, whose plaintext anybody may have altered.
     pub authenticated: bool,
     /// Bytes written.
     pub length: u64,

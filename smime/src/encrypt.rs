@@ -18,7 +18,7 @@ use crate::source::Source;
 pub struct Options {
     /// Mail or bare CMS.
     pub container: Container,
-    /// Content cipher; GCM makes AuthEnvelopedData.
+    /// Content cipher; an authenticated one makes AuthEnvelopedData.
     pub cipher: ContentCipher,
     /// The recipients' certificates, DER: RSA by key transport, EC by key agreement.
     pub recipients: Vec<Vec<u8>>,
@@ -49,14 +49,13 @@ pub struct Style {
     pub headers: HeaderProtection,
 }
 
-/// The best cipher that all recipients can read: AES-256-GCM, unless one of them has said what it reads and GCM is
-/// not among it; then AES in CBC. A recipient whose capabilities are not known (`None`) is taken for a program of
+/// The best cipher that all recipients can read: AES-256-GCM, unless one of them has said what it reads and that is
+/// not among it; then the first such one of [`ContentCipher::WRITTEN`]. A recipient whose capabilities are not known (`None`) is taken for a program of
 /// today (RFC 8551 section 2.7.1).
 pub fn best_cipher(recipients: &[Option<&Capabilities>]) -> ContentCipher {
-    use ContentCipher::{Aes128Cbc, Aes128Gcm, Aes256Cbc, Aes256Gcm};
     let all_read = |cipher: &ContentCipher| recipients.iter().flatten().all(|known| known.reads(*cipher));
     // Who can read none of these is served with the one that is most often left unsaid.
-    [Aes256Gcm, Aes128Gcm, Aes256Cbc, Aes128Cbc].into_iter().find(all_read).unwrap_or(Aes128Cbc)
+    ContentCipher::WRITTEN.into_iter().find(all_read).unwrap_or(ContentCipher::Aes128Cbc)
 }
 
 /// Checks every recipient, makes a fresh content-encryption key, and writes the encrypted message
@@ -104,7 +103,7 @@ fn encrypt_bytes(
 
 /// RFC 8551 section 3.2.2.
 fn smime_type(cipher: ContentCipher) -> &'static str {
-    if cipher.is_gcm() { "authEnveloped-data" } else { "enveloped-data" }
+    if cipher.is_authenticated() { "authEnveloped-data" } else { "enveloped-data" }
 }
 
 /// Writes a head in front of the first byte: nothing at all is written if the recipients fail.

@@ -246,12 +246,7 @@ impl Options {
 
     /// The cipher of the content, if it was said.
     pub(super) fn content_cipher(&mut self) -> Result<Option<ContentCipher>, WaferError> {
-        let names = [
-            ("aes256-gcm", ContentCipher::Aes256Gcm),
-            ("aes128-gcm", ContentCipher::Aes128Gcm),
-            ("aes256-cbc", ContentCipher::Aes256Cbc),
-            ("aes128-cbc", ContentCipher::Aes128Cbc),
-        ];
+        let names = ContentCipher::WRITTEN.map(|cipher| (cipher.name(), cipher));
         self.named("content-cipher", &names)
     }
 

@@ -57,7 +57,7 @@ enum Loosens {
     Always,
 }
 
-const CIPHERS: &[&str] = &["aes256-gcm", "aes128-gcm", "aes256-cbc", "aes128-cbc"];
+const CIPHERS: &[&str] = &["aes256-gcm", "aes128-gcm", "chacha20-poly1305", "aes256-cbc", "aes128-cbc"];
 
 const fn item(
     name: &'static str,

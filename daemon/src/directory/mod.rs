@@ -276,8 +276,7 @@ impl Held {
 
 /// The names of the ciphers that Wafer writes and `capabilities` has.
 fn ciphers(capabilities: &Capabilities) -> Vec<String> {
-    use ContentCipher::{Aes128Cbc, Aes128Gcm, Aes256Cbc, Aes256Gcm};
-    let written = [Aes256Gcm, Aes128Gcm, Aes256Cbc, Aes128Cbc].into_iter();
+    let written = ContentCipher::WRITTEN.into_iter();
     written.filter(|cipher| capabilities.reads(*cipher)).map(|cipher| cipher.name().to_owned()).collect()
 }
 

@@ -44,13 +44,7 @@ pub fn cipher_for(rooms: &Rooms, certificates: &[Vec<u8>]) -> ContentCipher {
 }
 
 fn cipher_called(name: &str) -> Option<ContentCipher> {
-    let all = [
-        ContentCipher::Aes256Gcm,
-        ContentCipher::Aes128Gcm,
-        ContentCipher::Aes256Cbc,
-        ContentCipher::Aes128Cbc,
-    ];
-    all.into_iter().find(|cipher| cipher.name() == name)
+    ContentCipher::WRITTEN.into_iter().find(|cipher| cipher.name() == name)
 }
 
 /// Keeps the certificates in `supply`, whatever form they have.

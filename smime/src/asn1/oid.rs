@@ -101,6 +101,8 @@ oids! {
     AES256_CBC = "2.16.840.1.101.3.4.1.42";
     AES256_WRAP = "2.16.840.1.101.3.4.1.45";
     AES256_GCM = "2.16.840.1.101.3.4.1.46";
+    // RFC 8103
+    CHACHA20_POLY1305 = "1.2.840.113549.1.9.16.3.18";
 }
 
 /// What people call some of the algorithms that this engine does not speak, for the errors that say so.

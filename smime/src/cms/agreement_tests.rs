@@ -11,7 +11,8 @@ use super::test_keys::Keys;
 use super::{enveloped_read, identifier};
 use crate::algorithm::{ContentCipher, DigestAlgorithm};
 use crate::asn1::{der, oid};
-use crate::crypto::ffi::{self, Cipher, Direction, OUTPUT};
+use crate::crypto::cipher::{Cipher, Direction, OUTPUT};
+use crate::crypto::ffi;
 use crate::crypto::kdf::Kdf;
 use crate::decrypt::Request;
 

@@ -63,6 +63,7 @@ fn capabilities() -> Vec<u8> {
     let all: Vec<u8> = [
         der::algorithm(&oid::AES256_GCM, &[]),
         der::algorithm(&oid::AES128_GCM, &[]),
+        der::algorithm(&oid::CHACHA20_POLY1305, &[]),
         der::algorithm(&oid::AES256_CBC, &[]),
         der::algorithm(&oid::AES128_CBC, &[]),
         der::algorithm(&oid::STD_DH_SHA256, &wrap(&oid::AES256_WRAP)),

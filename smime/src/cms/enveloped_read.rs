@@ -17,7 +17,7 @@ use crate::asn1::{MAX_MEMBERS, normal, oid};
 use crate::cms::identifier::ContentAlgorithm;
 use crate::cms::recipient_read::{self, Unwrap};
 use crate::cms::signed_read;
-use crate::crypto::ffi::{Cipher, Direction, OUTPUT};
+use crate::crypto::cipher::{Cipher, Direction, OUTPUT};
 use crate::crypto::random;
 use crate::decrypt::{Recipient, Request};
 use crate::error::{Error, Result};
@@ -56,7 +56,7 @@ impl Header {
     /// [`Error::UnsupportedAlgorithm`] with name or OID.
     pub(crate) fn cipher(&self) -> Result<ContentCipher> {
         match self.content.cipher {
-            Some(cipher) if cipher.is_gcm() == self.authenticated => Ok(cipher),
+            Some(cipher) if cipher.is_authenticated() == self.authenticated => Ok(cipher),
             Some(_) => {
                 let kind = if self.authenticated { "AuthEnvelopedData" } else { "EnvelopedData" };
                 Err(Error::UnsupportedAlgorithm(format!("{} in {kind}", self.cipher_name)))
@@ -196,17 +196,17 @@ pub(crate) enum Proved {
 }
 
 impl<R: Read> Body<R> {
-    /// Reads to the end and checks tag (GCM) or padding (CBC), and the structure. Nothing is written.
+    /// Reads to the end and checks tag (authenticated ciphers) or padding (CBC), and the structure. Nothing is written.
     /// `hint` is `None` at first, see [`Proved::Again`].
     ///
     /// # Errors
     /// [`Error::Decryption`] for every cryptographic reason, [`Error::Malformed`],
     /// [`Error::Input`].
     pub(crate) fn prove(self, header: &Header, key: &ContentKey, hint: Option<&Proof>) -> Result<Proved> {
-        if header.authenticated { self.prove_gcm(header, key, hint) } else { self.prove_cbc(header, key) }
+        if header.authenticated { self.prove_tag(header, key, hint) } else { self.prove_cbc(header, key) }
     }
 
-    fn prove_gcm(mut self, header: &Header, key: &ContentKey, hint: Option<&Proof>) -> Result<Proved> {
+    fn prove_tag(mut self, header: &Header, key: &ContentKey, hint: Option<&Proof>) -> Result<Proved> {
         let mut cipher = header.cipher_run(key, &header.content.iv)?;
         let attributes = hint.map_or(&[][..], |hint| &hint.trailer.attributes);
         if !attributes.is_empty() {

@@ -1,4 +1,4 @@
-//! Writing EnvelopedData (RFC 5652 section 6) and AuthEnvelopedData (RFC 5083, RFC 5084).
+//! Writing EnvelopedData (RFC 5652 section 6) and AuthEnvelopedData (RFC 5083, RFC 5084, RFC 8103).
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use crate::asn1::der::{self, Around};
 use crate::asn1::oid;
 use crate::cms::identifier;
 pub(crate) use crate::cms::recipient_write::Recipients;
-use crate::crypto::ffi::{CHUNK, Cipher, Direction, OUTPUT, TAG};
+use crate::crypto::cipher::{CHUNK, Cipher, Direction, OUTPUT, TAG};
 use crate::crypto::random;
 use crate::error::{Error, Result};
 
@@ -18,7 +18,7 @@ const WORTHWHILE: usize = 16 * 1024;
 pub(crate) struct Writer<W> {
     out: W,
     cipher: Cipher,
-    gcm: bool,
+    authenticated: bool,
     /// Plaintext that came in small pieces.
     pending: Vec<u8>,
     sealed: Box<[u8; OUTPUT]>,
@@ -43,13 +43,13 @@ impl<W: Write> Writer<W> {
         mut out: W,
     ) -> Result<Self> {
         let key = random(cipher.key_length())?;
-        let iv = random(if cipher.is_gcm() { 12 } else { 16 })?;
+        let iv = random(cipher.iv_length())?;
         let algorithm = identifier::write_content(cipher, &iv)
             .ok_or_else(|| Error::UnsupportedAlgorithm(cipher.name().to_owned()))?;
         let infos = recipients.wrap(&key)?;
         let run = Cipher::new(cipher, Direction::Encrypt, &key, &iv)?;
         let sealed_length =
-            if cipher.is_gcm() { length } else { length.map(|length| (length / 16 + 1) * 16) };
+            if cipher.is_authenticated() { length } else { length.map(|length| (length / 16 + 1) * 16) };
 
         // A string in pieces is constructed, one in one piece is primitive.
         let content = if length.is_some() { 0x80 } else { der::context(0) };
@@ -59,11 +59,15 @@ impl<W: Write> Writer<W> {
             &[],
         );
         let tag_at = around.after.len() + 2;
-        let (version, content_type) = match cipher.is_gcm() {
+        let (version, content_type) = match cipher.is_authenticated() {
             true => (0, oid::ID_AUTH_ENVELOPED_DATA),
             false => (recipients.version(), oid::ID_ENVELOPED_DATA),
         };
-        let mac = if cipher.is_gcm() { der::element(der::OCTET_STRING, &[&[0; TAG]]) } else { Vec::new() };
+        let mac = if cipher.is_authenticated() {
+            der::element(der::OCTET_STRING, &[&[0; TAG]])
+        } else {
+            Vec::new()
+        };
         let around = around
             .wrap(der::SEQUENCE, &[der::integer(version), infos].concat(), &mac)
             .wrap(der::context(0), &[], &[])
@@ -72,7 +76,7 @@ impl<W: Write> Writer<W> {
         Ok(Self {
             out,
             cipher: run,
-            gcm: cipher.is_gcm(),
+            authenticated: cipher.is_authenticated(),
             pending: Vec::with_capacity(2 * WORTHWHILE),
             sealed: Box::new([0; OUTPUT]),
             left: sealed_length,
@@ -92,7 +96,7 @@ impl<W: Write> Writer<W> {
         if self.left.is_some_and(|left| left != 0) {
             return Err(Error::Changed);
         }
-        if self.gcm {
+        if self.authenticated {
             let tag = self.cipher.tag()?;
             self.after[self.tag_at..self.tag_at + TAG].copy_from_slice(&tag);
         }

@@ -1,5 +1,7 @@
 //! The crypto provider (AWS-LC) as CMS needs it. One room, `ffi/`, is unsafe.
 
+mod chacha20_poly1305;
+pub(crate) mod cipher;
 pub(crate) mod ecdh;
 pub(crate) mod ffi;
 pub(crate) mod hash;

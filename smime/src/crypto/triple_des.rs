@@ -4,7 +4,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::Zeroizing;
 
 use crate::algorithm::{ContentCipher, DigestAlgorithm};
-use crate::crypto::ffi::{Cipher, Direction, OUTPUT};
+use crate::crypto::ffi::{Direction, EvpCipher, OUTPUT};
 use crate::crypto::hash;
 use crate::error::{Error, Result};
 
@@ -33,7 +33,7 @@ pub(crate) fn unwrap_key(kek: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>
 }
 
 fn decrypt(kek: &[u8], iv: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    let mut cipher = Cipher::new(ContentCipher::TripleDesCbc, Direction::Decrypt, kek, iv)?.unpadded();
+    let mut cipher = EvpCipher::new(ContentCipher::TripleDesCbc, Direction::Decrypt, kek, iv)?.unpadded();
     let mut output = Zeroizing::new(vec![[0; OUTPUT]]);
     let mut length = cipher.update(sealed, &mut output[0])?;
     let mut plain = Zeroizing::new(output[0][..length].to_vec());

@@ -12,7 +12,8 @@ use spki::der::Decode;
 
 use crate::algorithm::{ContentCipher, DigestAlgorithm};
 use crate::cms::vector_tests::vectors;
-use crate::crypto::ffi::{Cipher, Direction, OUTPUT, uncompressed, unwrap_key, wrap_key};
+use crate::crypto::cipher::{Cipher, Direction, OUTPUT};
+use crate::crypto::ffi::{uncompressed, unwrap_key, wrap_key};
 use crate::crypto::kdf::Kdf;
 use crate::crypto::signature::{self, Check, Verdict};
 use crate::crypto::{ecdh, hash, rsa};

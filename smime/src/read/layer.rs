@@ -66,7 +66,7 @@ pub struct SignedLayer {
 pub struct EncryptedLayer {
     /// Content cipher.
     pub cipher: ContentCipher,
-    /// True for GCM with a good tag; false for CBC, whose plaintext anybody on the way may have altered.
+    /// True for an authenticated cipher with a good tag; false for CBC, whose plaintext anybody on the way may have altered.
     pub authenticated: bool,
     /// Recipient infos in the message.
     pub recipients: usize,

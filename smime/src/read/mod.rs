@@ -121,7 +121,7 @@ impl Reading {
             Ok(unsealed) => {
                 self.layers.push(Layer::Encrypted(EncryptedLayer {
                     cipher: sealed.cipher(),
-                    authenticated: sealed.cipher().is_gcm(),
+                    authenticated: sealed.cipher().is_authenticated(),
                     recipients: sealed.recipients().len(),
                     recipient: index,
                     key_algorithm: sealed.recipients()[index].algorithm.clone(),

@@ -5,7 +5,7 @@ use wafer_smime::sign::Form;
 
 use crate::cell::{CONTENT, same};
 use crate::common::Person;
-use crate::peer::{Peer, ask};
+use crate::peer::{Peer, ask, cannot};
 
 const JARS: &str = "/usr/share/java/bcprov.jar:/usr/share/java/bcutil.jar:/usr/share/java/bcpkix.jar";
 
@@ -40,7 +40,13 @@ impl Peer for BouncyCastle<'_> {
     }
 
     fn encrypt(&self, cipher: ContentCipher, oaep: bool) -> Result<Vec<u8>, String> {
-        let cipher = if cipher.is_gcm() { "gcm" } else { "cbc" };
+        let cipher = match cipher {
+            ContentCipher::ChaCha20Poly1305 => {
+                return cannot("Bouncy Castle makes no AuthEnvelopedData with it");
+            }
+            cipher if cipher.is_authenticated() => "gcm",
+            _ => "cbc",
+        };
         self.java(&format!("encrypt {cipher} {}", if oaep { "oaep" } else { "" }))
     }
 }

@@ -22,12 +22,13 @@ pub(crate) enum Operation {
     EncryptOaep,
 }
 
-pub(crate) const OPERATIONS: [Operation; 6] = [
+pub(crate) const OPERATIONS: [Operation; 7] = [
     Operation::Sign(Form::Clear),
     Operation::Sign(Form::Opaque),
     Operation::SignPss,
     Operation::Encrypt(ContentCipher::Aes256Cbc),
     Operation::Encrypt(ContentCipher::Aes256Gcm),
+    Operation::Encrypt(ContentCipher::ChaCha20Poly1305),
     Operation::EncryptOaep,
 ];
 
@@ -38,7 +39,8 @@ impl Operation {
             Self::Sign(Form::Clear) => "sign-clear",
             Self::Sign(Form::Opaque) => "sign-opaque",
             Self::SignPss => "sign-pss",
-            Self::Encrypt(cipher) if cipher.is_gcm() => "encrypt-gcm",
+            Self::Encrypt(ContentCipher::ChaCha20Poly1305) => "encrypt-chacha",
+            Self::Encrypt(cipher) if cipher.is_authenticated() => "encrypt-gcm",
             Self::Encrypt(_) => "encrypt-cbc",
             Self::EncryptOaep => "encrypt-oaep",
         }
@@ -161,12 +163,12 @@ fn sealed(person: &Person, cipher: ContentCipher, oaep: bool) -> Result<Vec<u8>,
     Ok(out)
 }
 
-/// NSS takes another block cipher than it is asked for, but nobody takes GCM for CBC.
+/// NSS takes another block cipher than it is asked for, but nobody takes an authenticated one for CBC.
 fn opened(person: &Person, mut message: &[u8], cipher: ContentCipher, oaep: bool) -> Result<(), String> {
     let (opened, content) = person.decrypt(message, DER).map_err(ours)?;
     let sealed = decrypt::open(&mut message, DER).map_err(ours)?;
     let by_oaep = matches!(sealed.recipients()[0].request, Some(decrypt::Request::RsaOaep { .. }));
-    if (opened.cipher.is_gcm(), by_oaep) != (cipher.is_gcm(), oaep) {
+    if (opened.cipher.is_authenticated(), by_oaep) != (cipher.is_authenticated(), oaep) {
         return Err(format!("encrypted with {:?}, OAEP: {by_oaep}", opened.cipher));
     }
     same(&content)

@@ -82,7 +82,7 @@ impl Peer for Gpgsm<'_> {
     }
 
     fn encrypt(&self, cipher: ContentCipher, oaep: bool) -> Result<Vec<u8>, String> {
-        if cipher.is_gcm() || oaep {
+        if cipher.is_authenticated() || oaep {
             return cannot("gpgsm has no option for AES-GCM or RSAES-OAEP");
         }
         self.gpgsm("--cipher-algo AES256 -r anna@example.test --encrypt content")

@@ -52,7 +52,7 @@ impl Peer for Nss<'_> {
     }
 
     fn encrypt(&self, cipher: ContentCipher, oaep: bool) -> Result<Vec<u8>, String> {
-        if cipher.is_gcm() || oaep {
+        if cipher.is_authenticated() || oaep {
             return cannot("cmsutil has no option for AES-GCM or RSAES-OAEP");
         }
         self.cmsutil("-E -r anna@example.test -i content")

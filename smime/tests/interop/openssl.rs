@@ -39,7 +39,11 @@ impl Peer for OpenSsl<'_> {
     }
 
     fn encrypt(&self, cipher: ContentCipher, oaep: bool) -> Result<Vec<u8>, String> {
-        let cipher = if cipher.is_gcm() { "-aes-256-gcm" } else { "-aes-256-cbc" };
+        let cipher = match cipher {
+            ContentCipher::ChaCha20Poly1305 => "-chacha20-poly1305",
+            cipher if cipher.is_authenticated() => "-aes-256-gcm",
+            _ => "-aes-256-cbc",
+        };
         let oaep = if oaep { "-keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_md:sha256" } else { "" };
         self.cms(&format!("-encrypt -in content -outform DER {cipher} -recip cert.pem {oaep}"))
     }

@@ -61,6 +61,7 @@ impl Operation {
             "sign-pss" => "sign PSS",
             "encrypt-cbc" => "AES-256-CBC",
             "encrypt-gcm" => "AES-256-GCM",
+            "encrypt-chacha" => "ChaCha20-Poly1305",
             _ => "OAEP",
         }
     }

@@ -48,7 +48,7 @@ impl Peer for Pyca<'_> {
     }
 
     fn encrypt(&self, cipher: ContentCipher, oaep: bool) -> Result<Vec<u8>, String> {
-        if cipher.is_gcm() || oaep {
+        if cipher.is_authenticated() || oaep {
             return cannot("cryptography writes neither AES-GCM nor RSAES-OAEP");
         }
         self.python("encrypt")

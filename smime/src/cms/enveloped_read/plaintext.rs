@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{Body, ContentKey, Header, Proof};
 use crate::asn1::ber::At;
-use crate::crypto::ffi::{CHUNK, Cipher, OUTPUT};
+use crate::crypto::cipher::{CHUNK, Cipher, OUTPUT};
 use crate::error::{Error, Result};
 use crate::mime::as_io;
 

@@ -1,4 +1,4 @@
-//! Content-encryption algorithms (RFC 3370, RFC 3565, RFC 5084).
+//! Content-encryption algorithms (RFC 3370, RFC 3565, RFC 5084, RFC 8103).
 
 use const_oid::ObjectIdentifier;
 
@@ -7,7 +7,7 @@ use crate::algorithm::ContentCipher;
 use crate::asn1::ber::malformed;
 use crate::asn1::der::{self, Cursor, Element};
 use crate::asn1::oid;
-use crate::crypto::ffi;
+use crate::crypto::cipher;
 use crate::error::Result;
 
 /// contentEncryptionAlgorithm: cipher, nonce or IV, bytes of tag.
@@ -45,7 +45,10 @@ impl ContentAlgorithm {
         }
         match content_cipher(&algorithm.oid) {
             None => Ok(unknown(oid::name(&algorithm.oid))),
-            Some(cipher) if cipher.is_gcm() => {
+            Some(cipher @ ContentCipher::ChaCha20Poly1305) => {
+                Ok(known(cipher, parameters()?.content, cipher::TAG))
+            }
+            Some(cipher) if cipher.is_authenticated() => {
                 let (nonce, tag_length) = gcm(&parameters()?)?;
                 Ok(known(cipher, nonce, tag_length))
             }
@@ -58,17 +61,23 @@ impl ContentAlgorithm {
 pub(crate) fn write_content(cipher: ContentCipher, iv: &[u8]) -> Option<Vec<u8>> {
     let (id, _) = CIPHERS.iter().find(|(_, known)| *known == cipher)?;
     let iv = der::element(der::OCTET_STRING, &[iv]);
-    let gcm = || der::sequence(&[&iv, &der::integer(ffi::TAG as u8)]);
-    cipher.is_written().then(|| der::algorithm(id, &if cipher.is_gcm() { gcm() } else { iv.clone() }))
+    let parameters = match cipher {
+        ContentCipher::Aes128Gcm | ContentCipher::Aes256Gcm => {
+            der::sequence(&[&iv, &der::integer(cipher::TAG as u8)])
+        }
+        _ => iv,
+    };
+    cipher.is_written().then(|| der::algorithm(id, &parameters))
 }
 
-const CIPHERS: [(ObjectIdentifier, ContentCipher); 7] = [
+const CIPHERS: [(ObjectIdentifier, ContentCipher); 8] = [
     (oid::AES128_CBC, ContentCipher::Aes128Cbc),
     (oid::AES192_CBC, ContentCipher::Aes192Cbc),
     (oid::AES256_CBC, ContentCipher::Aes256Cbc),
     (oid::AES128_GCM, ContentCipher::Aes128Gcm),
     (oid::AES192_GCM, ContentCipher::Aes192Gcm),
     (oid::AES256_GCM, ContentCipher::Aes256Gcm),
+    (oid::CHACHA20_POLY1305, ContentCipher::ChaCha20Poly1305),
     (oid::DES_EDE3_CBC, ContentCipher::TripleDesCbc),
 ];
 

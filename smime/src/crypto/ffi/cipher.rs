@@ -1,4 +1,4 @@
-//! Content ciphers as streams: AES-GCM, and CBC with PKCS#7 padding.
+//! AWS-LC's ciphers as streams: AES-GCM, and CBC with PKCS#7 padding.
 
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
@@ -27,21 +27,27 @@ pub(crate) enum Direction {
 }
 
 /// One run of a content cipher. AWS-LC wipes the key schedule when it is dropped.
-pub(crate) struct Cipher(NonNull<c::EVP_CIPHER_CTX>);
+pub(crate) struct EvpCipher(NonNull<c::EVP_CIPHER_CTX>);
 
 // SAFETY: the context is owned, and AWS-LC ties it to no thread.
-unsafe impl Send for Cipher {}
+unsafe impl Send for EvpCipher {}
 
-impl Cipher {
+impl EvpCipher {
     /// Starts a run. `key` and, for CBC, `iv` must have the cipher's lengths; a GCM nonce has 1 to 64 bytes.
     ///
     /// # Errors
     /// [`Error::Crypto`].
     pub(crate) fn new(cipher: ContentCipher, direction: Direction, key: &[u8], iv: &[u8]) -> Result<Self> {
-        let iv_fits =
-            if cipher.is_gcm() { (1..=64).contains(&iv.len()) } else { iv.len() == cipher.block_length() };
+        let iv_fits = if cipher.is_authenticated() {
+            (1..=64).contains(&iv.len())
+        } else {
+            iv.len() == cipher.block_length()
+        };
         if key.len() != cipher.key_length() || !iv_fits {
             return Err(Error::Crypto("a key or nonce of wrong length"));
+        }
+        if evp(cipher).is_null() {
+            return Err(Error::Crypto("a cipher that AWS-LC has no stream for"));
         }
         // SAFETY: no argument; null is checked.
         let context = unsafe { c::EVP_CIPHER_CTX_new() };
@@ -51,7 +57,7 @@ impl Cipher {
         let mut good = unsafe {
             c::EVP_CipherInit_ex(this.raw(), evp(cipher), ptr::null_mut(), ptr::null(), ptr::null(), encrypt)
         };
-        if cipher.is_gcm() {
+        if cipher.is_authenticated() {
             // SAFETY: sets a number; the pointer is not used by this command.
             good &= unsafe {
                 c::EVP_CIPHER_CTX_ctrl(
@@ -179,7 +185,7 @@ impl Cipher {
     }
 }
 
-impl Drop for Cipher {
+impl Drop for EvpCipher {
     fn drop(&mut self) {
         // SAFETY: owned, not used after this.
         unsafe { c::EVP_CIPHER_CTX_free(self.raw()) }
@@ -198,6 +204,8 @@ fn evp(cipher: ContentCipher) -> *const c::EVP_CIPHER {
             ContentCipher::Aes256Gcm => c::EVP_aes_256_gcm(),
             ContentCipher::TripleDesCbc => c::EVP_des_ede3_cbc(),
             ContentCipher::Rc2Cbc40 | ContentCipher::Rc2Cbc64 | ContentCipher::Rc2Cbc128 => c::EVP_rc2_cbc(),
+            // Not one of these: see `Cipher`.
+            ContentCipher::ChaCha20Poly1305 => ptr::null(),
         }
     }
 }
@@ -225,10 +233,10 @@ mod tests {
         direction: Direction,
         input: &[u8],
         tag: Option<&[u8]>,
-    ) -> Result<(Vec<u8>, Cipher)> {
+    ) -> Result<(Vec<u8>, EvpCipher)> {
         let iv = [7; 16];
-        let iv = &iv[..if cipher.is_gcm() { 12 } else { cipher.block_length() }];
-        let mut run = Cipher::new(cipher, direction, &vec![9; cipher.key_length()], iv)?;
+        let iv = &iv[..if cipher.is_authenticated() { 12 } else { cipher.block_length() }];
+        let mut run = EvpCipher::new(cipher, direction, &vec![9; cipher.key_length()], iv)?;
         let mut output = [0; OUTPUT];
         let mut all = Vec::new();
         for chunk in input.chunks(1000) {
@@ -249,7 +257,7 @@ mod tests {
             for length in [0, 1, 15, 16, 17, 5000] {
                 let plain = vec![0x5a; length];
                 let (sealed, mut done) = run(cipher, Direction::Encrypt, &plain, None).unwrap();
-                let tag = cipher.is_gcm().then(|| done.tag().unwrap());
+                let tag = cipher.is_authenticated().then(|| done.tag().unwrap());
                 let tag = tag.as_ref().map(|tag| &tag[..]);
                 assert_eq!(
                     run(cipher, Direction::Decrypt, &sealed, tag).unwrap().0,

@@ -1,8 +1,9 @@
 //! What aws-lc-rs does not offer: AES-GCM and CBC with PKCS#7 padding as streams, AES key wrap for all three key
-//! sizes, signature checks with any digest, salt and key length, and the digests and ciphers of old mail. The only
+//! sizes, ChaCha20 and Poly1305 by themselves, signature checks with any digest, salt and key length, and the digests and ciphers of old mail. The only
 //! unsafe code of the engine.
 #![expect(unsafe_code, reason = "calls into AWS-LC's C functions")]
 
+mod chacha;
 mod cipher;
 mod hash;
 mod point;
@@ -13,7 +14,8 @@ use aws_lc_sys as c;
 
 use crate::algorithm::DigestAlgorithm;
 
-pub(crate) use cipher::{CHUNK, Cipher, Direction, OUTPUT, TAG};
+pub(crate) use chacha::{Poly1305, chacha20};
+pub(crate) use cipher::{CHUNK, Direction, EvpCipher, OUTPUT, TAG};
 pub(crate) use hash::{Digest, Hash};
 pub(crate) use point::uncompressed;
 pub(crate) use verify::{Padding, PublicKey};
