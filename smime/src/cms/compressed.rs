@@ -1,9 +1,9 @@
 //! CompressedData (RFC 3274), read and written as a stream.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use flate2::Compression;
-use flate2::read::ZlibDecoder;
+use flate2::bufread::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
 use crate::asn1::ber::Reader;
@@ -11,7 +11,7 @@ use crate::asn1::der::{self, Around, Cursor};
 use crate::asn1::oid;
 use crate::cms::content::{self, Content};
 use crate::error::{Error, Result};
-use crate::mime::{carried, output_error};
+use crate::mime::{BUFFER, carried, output_error};
 
 /// How many times its own size a compressed content may become. Mail of text and tables stays below 30;
 /// zlib's own end is at 1032, where only bombs live.
@@ -45,12 +45,14 @@ pub(super) fn open_inner<R: Read>(mut reader: Reader<R>) -> Result<Inflated<R>> 
     let Some(content) = Content::encapsulated(reader)? else {
         return Err(Error::Malformed("a compressed message without content".to_owned()));
     };
+    // A buffer of ours: what the decoder leaves in it is looked at.
+    let content = BufReader::with_capacity(BUFFER, content);
     Ok(Inflated { decoder: ZlibDecoder::new(content), ended: false })
 }
 
 /// Decompresses while it is read, within bounds. At its end it reads the object to the end.
 pub(crate) struct Inflated<R> {
-    decoder: ZlibDecoder<Content<R>>,
+    decoder: ZlibDecoder<BufReader<Content<R>>>,
     ended: bool,
 }
 
@@ -179,6 +181,20 @@ mod tests {
         for content in [b"".as_slice(), b"a", text.as_bytes()] {
             assert_eq!(inflated(&compressed(content)).unwrap(), content);
         }
+    }
+
+    #[test]
+    fn nothing_may_follow_the_compressed_content() {
+        // One more octet in the string that the content is in, wherever the reader's buffers end.
+        let good = compressed(b"Nothing comes after this.");
+        let string = memchr::memmem::find(&good, &[0x78, 0x9c]).unwrap();
+        let end = string + usize::from(good[string - 1]);
+        let mut bad = good.clone();
+        bad.insert(end, b'!');
+        bad[string - 1] += 1;
+        assert!(inflated(&good).is_ok());
+        let refused = inflated(&bad);
+        assert!(matches!(&refused, Err(Error::Malformed(why)) if why.contains("follow")), "{refused:?}");
     }
 
     #[test]
