@@ -8,9 +8,9 @@ use crate::mime::BUFFER;
 ///
 /// The engine promises that a second reading never trusts the first: what it
 /// writes out it checks again against what it proved (the caller's file could
-/// have changed in between). What is opened is proved again by its tag or digest; a
-/// clear signature's content is held against a CRC-32 and the length of what was signed, which
-/// finds a file that was saved meanwhile: whoever forges that sum gets a message whose signature is bad.
+/// have changed in between). What is opened is proved again by its tag or digest; what is signed is
+/// held against a CRC-32 and the length of what was hashed, which finds a file that was saved
+/// meanwhile: whoever forges that sum gets a message whose signature is bad.
 pub trait Source {
     /// Starts again at the first byte. Errors are the reader's own (cancelled, timed out, ...)
     /// and come back unchanged inside [`crate::Error::Input`].

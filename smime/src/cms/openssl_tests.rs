@@ -366,8 +366,7 @@ fn openssl_verifies_what_we_sign() {
         for length in [None, Some(plain.len() as u64)] {
             let mut writer = signature.opaque(length, Vec::new()).unwrap();
             writer.write_all(&plain).unwrap();
-            let (signed, digests) = writer.finish().unwrap();
-            assert_eq!(digests.of(digest).unwrap(), content_digest);
+            let signed = writer.finish().unwrap();
             keys.write("signed", &signed);
             keys.openssl(&verify);
             assert!(keys.read("out") == plain);

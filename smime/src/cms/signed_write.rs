@@ -8,7 +8,7 @@ use crate::asn1::der::{self, Around};
 use crate::asn1::oid;
 use crate::cms::certificate::{self, Identifier};
 use crate::cms::{attributes_write, identifier};
-use crate::crypto::hash::{self, Digests, Hashers};
+use crate::crypto::hash;
 use crate::crypto::signature::{self, Check, Verdict};
 use crate::error::{Error, Result};
 
@@ -117,7 +117,7 @@ impl Signature<'_> {
         );
         let whole = self.around(content)?;
         out.write_all(&whole.before).map_err(Error::Output)?;
-        Ok(Writer { out, hashers: Hashers::new(&[self.digest]), left: length, after: whole.after })
+        Ok(Writer { out, left: length, after: whole.after })
     }
 
     /// Everything around an EncapsulatedContentInfo.
@@ -178,7 +178,6 @@ fn check(scheme: SignatureScheme, digest: DigestAlgorithm) -> Option<Check> {
 /// Takes the signed content; [`Writer::finish`] writes the rest.
 pub(crate) struct Writer<W> {
     out: W,
-    hashers: Hashers,
     /// Content still to come, if its length was said.
     left: Option<u64>,
     after: Vec<u8>,
@@ -195,7 +194,6 @@ impl<W: Write> Write for Writer<W> {
             der::push_length(bytes.len() as u64, &mut header);
             self.out.write_all(&header)?;
         }
-        self.hashers.update(bytes);
         self.out.write_all(bytes)?;
         Ok(bytes.len())
     }
@@ -206,17 +204,15 @@ impl<W: Write> Write for Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes what comes after the content; answers `out` and the content's digest as it went through,
-    /// which the caller compares with the signed one.
+    /// Writes what comes after the content; answers `out`.
     ///
     /// # Errors
-    /// [`Error::Changed`] if the content had another length than was said,
-    /// [`Error::Output`].
-    pub(crate) fn finish(mut self) -> Result<(W, Digests)> {
+    /// [`Error::Changed`] if the content had another length than was said, [`Error::Output`].
+    pub(crate) fn finish(mut self) -> Result<W> {
         if self.left.is_some_and(|left| left != 0) {
             return Err(Error::Changed);
         }
         self.out.write_all(&self.after).map_err(Error::Output)?;
-        Ok((self.out, self.hashers.finish()))
+        Ok(self.out)
     }
 }
