@@ -43,6 +43,7 @@
 
 mod current;
 mod edit;
+mod fault;
 mod file;
 pub mod items;
 mod ldap;

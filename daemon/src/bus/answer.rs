@@ -1,6 +1,7 @@
 //! Results as they cross the bus: named values, byte arrays as byte arrays.
 
 use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 use serde_bytes::ByteBuf;
@@ -88,6 +89,14 @@ pub(super) fn path(prefix: &str, id: &str) -> OwnedObjectPath {
     let id: String =
         id.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();
     ObjectPath::from_string_unchecked(format!("{prefix}/{id}")).into()
+}
+
+/// Seconds since 1970, negative before.
+pub(super) fn unix_seconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+    }
 }
 
 /// A digest's name.

@@ -8,8 +8,8 @@ use wafer_client::names::TOKEN_PATH_PREFIX;
 use zbus::OwnedObjectPath;
 
 use super::answer::path;
+use super::answer::unix_seconds;
 use super::door::Door;
-use super::work::unix_seconds;
 use crate::identity::Identity as Known;
 
 /// An identity on one connection.

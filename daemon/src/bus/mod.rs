@@ -11,6 +11,7 @@ mod options;
 mod peer;
 mod permissions;
 mod private;
+mod program;
 mod protect;
 mod published;
 mod reading;

@@ -3,8 +3,8 @@
 use serde_bytes::ByteBuf;
 use wafer_smime::verify::{Outcome, Signer};
 
+use super::answer::unix_seconds;
 use super::answer::{self, Answer, Value};
-use super::work::unix_seconds;
 use crate::trust::{Certificate, Revocation, SignerVerdict};
 
 /// Every signer with the verdict on it.

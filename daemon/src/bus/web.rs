@@ -2,13 +2,10 @@
 //! caller of its own: it says with every call for which origin it asks. What can be checked is checked: that the
 //! caller is such an adapter, and which program (the browser) has started it.
 
-use std::fs;
-use std::path::Path;
-
 use wafer_client::WaferError;
 use wafer_client::keeper::{Certainty, Requester};
 
-use super::caller::{Caller, program, remembered};
+use super::caller::Caller;
 use crate::config::Settings;
 use crate::policy::consent::Program;
 use crate::policy::web::WebOrigin;
@@ -76,26 +73,10 @@ fn is_adapter(caller: &Caller, settings: &Settings, surely: bool) -> bool {
     name == OWN_ADAPTER || !name.is_empty() && adapters.contains(&name)
 }
 
-/// The program that started the process `pid`, for dialogs and as decisions are remembered of it.
-pub(super) fn parent_of(pid: u32) -> (String, Program) {
-    let Some(parent) = parent(pid) else { return (String::new(), Program::default()) };
-    let (shown, certainty) = program(parent, None);
-    let known = remembered(parent, &shown, certainty);
-    // A parent that ended meanwhile was another than the one looked at now.
-    if self::parent(pid) == Some(parent) { (shown, known) } else { (String::new(), Program::default()) }
-}
-
-/// proc_pid_stat(5): the fourth field; the second, a name in parentheses, may hold anything.
-fn parent(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use std::collections::BTreeSet;
-    use std::os::unix::process::parent_id;
 
     use wafer_client::ErrorKind;
 
@@ -120,11 +101,10 @@ mod tests {
         let own = caller.asker.program().name;
         let (requester, asker) = speaker(&caller, Some(MAIL), &settings(&[&own], &[])).unwrap();
         let page = asker.program();
-        let (shown, browser) = parent_of(std::process::id());
+        let (shown, browser) = crate::bus::program::parent_of(std::process::id());
         assert_eq!(page.name, format!("origin:{MAIL} in {}", browser.name));
         assert_eq!(page.origin.unwrap().to_string(), MAIL);
         assert_eq!(requester.program, format!("{MAIL} ({shown})"));
-        assert_eq!(parent(std::process::id()), Some(parent_id()));
         let other = speaker(&caller, Some("https://other.example.org"), &settings(&[&own], &[])).unwrap();
         let names: BTreeSet<String> = [page.name, other.1.program().name, own].into();
         assert_eq!(names.len(), 3);

@@ -1,7 +1,6 @@
 //! The methods that `Mail` and `Cms` share: arguments in, use case, answer out.
 
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use wafer_client::WaferError;
 use wafer_smime::algorithm::Container;
@@ -187,14 +186,6 @@ fn layer(layer: Layer) -> &'static str {
         Layer::AuthEnveloped => "auth-enveloped",
         Layer::Compressed => "compressed",
         _ => "other",
-    }
-}
-
-/// Seconds since 1970, negative before.
-pub(super) fn unix_seconds(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
     }
 }
 

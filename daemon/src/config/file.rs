@@ -7,16 +7,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::fault::{Fault, absolute, at_least_one};
 use super::items::item_called;
 use super::ldap::LdapTable;
 use super::{Module, Revocation, Settings, first_repeated};
 use crate::trust::revocation::Mode;
-
-/// A fault found after parsing: at which byte of the file, and what.
-pub(super) struct Fault {
-    pub(super) at: usize,
-    pub(super) problem: String,
-}
 
 /// One file. Every key may be absent: then the setting stays as it was.
 #[derive(Default, Deserialize)]
@@ -229,26 +224,6 @@ fn set<T>(setting: &mut T, value: Option<T>) {
 
 fn seconds(value: Option<Spanned<u32>>) -> Result<Option<Duration>, Fault> {
     at_least_one(value, Duration::from_secs)
-}
-
-pub(super) fn at_least_one(
-    value: Option<Spanned<u32>>,
-    unit: fn(u64) -> Duration,
-) -> Result<Option<Duration>, Fault> {
-    match value {
-        Some(value) if *value.as_ref() == 0 => {
-            Err(Fault { at: value.span().start, problem: "this time must be at least 1".into() })
-        }
-        value => Ok(value.map(|value| unit(value.into_inner().into()))),
-    }
-}
-
-pub(super) fn absolute(path: Spanned<PathBuf>) -> Result<PathBuf, Fault> {
-    if path.as_ref().is_absolute() {
-        return Ok(path.into_inner());
-    }
-    let problem = format!("the path \"{}\" must be absolute", path.as_ref().display());
-    Err(Fault { at: path.span().start, problem })
 }
 
 fn variables(environment: Spanned<BTreeMap<String, String>>) -> Result<BTreeMap<String, String>, Fault> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::file::{Fault, absolute, at_least_one};
+use super::fault::{Fault, absolute, at_least_one};
 
 /// One LDAP server.
 #[derive(Clone, Debug, PartialEq, Eq)]

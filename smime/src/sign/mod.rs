@@ -1,102 +1,26 @@
 //! Signing (RFC 8551 section 3.5, RFC 5652 section 5).
 
-use std::io::Write;
-use std::time::SystemTime;
+mod options;
+mod reading;
 
-use crate::algorithm::{Armor, CertificateIdentifier, Container, DigestAlgorithm, SignatureScheme};
-use crate::asn1::oid;
-use crate::cms::certificate::{self, Certificate};
+use std::io::Write;
+
+use crate::algorithm::{Armor, Container, DigestAlgorithm, SignatureScheme};
+use crate::cms::certificate;
 use crate::cms::signed_write::{self, Signature};
-use crate::crypto::ecdh::Curve;
-use crate::crypto::hash::{self, Hashers};
+use crate::crypto::hash;
 use crate::error::{Error, Result};
-use crate::headers::HeaderProtection;
 use crate::key::PrivateKey;
 use crate::mime::address;
 use crate::mime::armor::Encoder;
 use crate::mime::base64_write::Base64Writer;
-use crate::mime::canonical::Canonical;
 use crate::mime::head::Head;
 use crate::mime::message::Message;
-use crate::mime::seven_bit_scan::{Plan, Scan};
+use crate::mime::seven_bit_scan::Plan;
 use crate::mime::{input_error, output, output_error, pump, unwrapped};
 use crate::source::Source;
-
-/// How the signature is joined to what it signs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
-    /// Readable without S/MIME: `multipart/signed`, or a detached signature for bare CMS.
-    #[default]
-    Clear,
-    /// The content inside the CMS object: `application/pkcs7-mime; smime-type=signed-data`.
-    Opaque,
-}
-
-/// What to sign with and how.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Mail or bare CMS.
-    pub container: Container,
-    /// Clear or opaque.
-    pub form: Form,
-    /// Digest of content and signed attributes.
-    pub digest: DigestAlgorithm,
-    /// Scheme; must fit the certificate's key.
-    pub scheme: SignatureScheme,
-    /// The signer's certificate, DER.
-    pub certificate: Vec<u8>,
-    /// Further certificates to include (issuers), DER, in any order.
-    pub chain: Vec<Vec<u8>>,
-    /// Value of the signingTime attribute (RFC 5652 section 11.3).
-    pub signing_time: SystemTime,
-    /// What few need to choose.
-    pub style: Style,
-}
-
-impl Options {
-    /// Clear-signed mail with the digest that goes with the key: see [`digest_for`].
-    pub fn new(certificate: Vec<u8>, scheme: SignatureScheme, signing_time: SystemTime) -> Self {
-        let digest = digest_for(&certificate);
-        Self {
-            container: Container::Mail,
-            form: Form::default(),
-            digest,
-            scheme,
-            certificate,
-            chain: Vec::new(),
-            signing_time,
-            style: Style::default(),
-        }
-    }
-}
-
-/// What few need to choose about a signature; the default is what every program reads.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Style {
-    /// How the signer's certificate is named.
-    pub identifier: CertificateIdentifier,
-    /// Which of the certificates go along.
-    pub include: Include,
-    /// The signer's certificate for encryption, DER, if it is another than the one that signs: answers are to be
-    /// encrypted to it (smimeEncryptionKeyPreference, RFC 8551 section 2.5.3). Include it in the chain.
-    pub encryption_certificate: Option<Vec<u8>>,
-    /// Whether the header fields of mail go within.
-    pub headers: HeaderProtection,
-}
-
-/// Which certificates go along with a signature.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Include {
-    /// None: who verifies must have them.
-    Nothing,
-    /// The signer's.
-    Signer,
-    /// The signer's and the chain without its root, which who trusts it has already.
-    WithoutRoot,
-    /// The signer's and the whole chain as it was given.
-    #[default]
-    All,
-}
+pub use options::{Form, Include, Options, Style, digest_for, scheme_for};
+use reading::{Content, Sum, hash_bytes, hash_mail};
 
 /// What the private key must sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,34 +47,6 @@ pub struct Prepared {
     /// Those that go along.
     certificates: Vec<Vec<u8>>,
     request: Request,
-}
-
-/// The scheme that fits the key of `certificate` (DER); an RSA key takes RSASSA-PSS too.
-///
-/// # Errors
-/// [`Error::Certificate`] if it cannot be read, or its key makes no signatures that we write.
-pub fn scheme_for(certificate: &[u8]) -> Result<SignatureScheme> {
-    use SignatureScheme::{Ecdsa, Ed25519, RsaPkcs1, RsaPss};
-    let fits = |scheme: &SignatureScheme| signed_write::check_certificate(certificate, *scheme).is_ok();
-    match [RsaPkcs1, RsaPss, Ecdsa, Ed25519].into_iter().find(fits) {
-        Some(scheme) => Ok(scheme),
-        None => Err(certificate::given(certificate, 1)?.refused("its key makes no signatures")),
-    }
-}
-
-/// The digest that goes with the key of `certificate` (DER): as strong as the key, for some programs (gpgsm) take no
-/// weaker one with a curve. SHA-384 for P-384, SHA-512 for P-521 and Ed25519 (RFC 8419 section 3.1), else SHA-256.
-pub fn digest_for(certificate: &[u8]) -> DigestAlgorithm {
-    let key = Certificate::parse(certificate).ok().and_then(|certificate| certificate.public_key());
-    match key {
-        Some(key) if key.algorithm.oid == oid::ED25519 => DigestAlgorithm::Sha512,
-        Some(key) => match Curve::of(&key) {
-            Some(Curve::P384) => DigestAlgorithm::Sha384,
-            Some(Curve::P521) => DigestAlgorithm::Sha512,
-            _ => DigestAlgorithm::Sha256,
-        },
-        None => DigestAlgorithm::Sha256,
-    }
 }
 
 /// The addresses that a mail's `From` and `Sender` headers name, domains in lower case; none for a bare
@@ -292,7 +188,7 @@ impl Prepared {
         let message = self.reopen(source)?;
         write(out, &output::cms_head(message.outer(), "signed-data"))?;
         let lines = Base64Writer::new(out, output::COLUMNS);
-        let mut writer = signature.opaque(Some(self.content.sum.length), lines)?;
+        let mut writer = signature.opaque(Some(self.content.length()), lines)?;
         let mut sum = Sum::default();
         message.entity(&mut |bytes| {
             sum.update(bytes);
@@ -310,7 +206,7 @@ impl Prepared {
         source: &mut dyn Source,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let mut writer = signature.opaque(Some(self.content.sum.length), Encoder::new(armor, out)?)?;
+        let mut writer = signature.opaque(Some(self.content.length()), Encoder::new(armor, out)?)?;
         let mut input = source.open_buffered().map_err(input_error)?;
         let mut sum = Sum::default();
         pump(&mut input, &mut |bytes| {
@@ -327,111 +223,6 @@ impl Prepared {
         let message = Message::open(source)?.protected(self.options.style.headers);
         if self.head.as_ref() == Some(&message.head) { Ok(message) } else { Err(Error::Changed) }
     }
-}
-
-/// What the first reading found.
-#[derive(Debug)]
-struct Content {
-    digest: Vec<u8>,
-    sum: Sum,
-}
-
-impl Content {
-    /// Holds a second reading against the first.
-    fn expect(&self, second: Sum) -> Result<()> {
-        if second.length == self.sum.length && second.crc.finalize() == self.sum.crc.clone().finalize() {
-            Ok(())
-        } else {
-            Err(Error::Changed)
-        }
-    }
-}
-
-/// Tells two readings apart: length in bytes, and CRC-32. Whoever wants to deceive here deceives but themselves, with
-/// a signature that does not hold; a file that was saved meanwhile is noticed, for a tenth of what a digest costs.
-#[derive(Debug, Default)]
-struct Sum {
-    crc: crc32fast::Hasher,
-    length: u64,
-}
-
-impl Sum {
-    fn update(&mut self, bytes: &[u8]) {
-        self.crc.update(bytes);
-        self.length += bytes.len() as u64;
-    }
-}
-
-/// A first reading.
-struct Reading {
-    algorithm: DigestAlgorithm,
-    hashers: Hashers,
-    sum: Sum,
-}
-
-impl Reading {
-    fn new(algorithm: DigestAlgorithm) -> Self {
-        Self { algorithm, hashers: Hashers::new(&[algorithm]), sum: Sum::default() }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.hashers.update(bytes);
-        self.sum.update(bytes);
-    }
-
-    fn finish(self) -> Content {
-        let digests = self.hashers.finish();
-        let digest = digests.of(self.algorithm).unwrap_or_default().to_vec();
-        Content { digest, sum: self.sum }
-    }
-}
-
-fn hash_mail(source: &mut dyn Source, options: &Options) -> Result<(Option<Head>, Plan, Content)> {
-    let plan = match options.form {
-        Form::Clear => {
-            let (head, plan, content) = scan(source, options)?;
-            if !plan.is_needed() {
-                return Ok((Some(head), plan, content));
-            }
-            plan
-        }
-        Form::Opaque => Plan::default(),
-    };
-    let message = Message::open(source)?.protected(options.style.headers);
-    let head = message.head.clone();
-    let mut reading = Reading::new(options.digest);
-    message.recoded_entity(&plan, &mut |bytes| {
-        reading.update(bytes);
-        Ok(())
-    })?;
-    Ok((Some(head), plan, reading.finish()))
-}
-
-/// What a relay could change, and how to keep it from that (RFC 8551 section 3.1.3). In the same reading the entity
-/// is hashed as it is: mostly nothing must be changed.
-fn scan(source: &mut dyn Source, options: &Options) -> Result<(Head, Plan, Content)> {
-    let message = Message::open(source)?.protected(options.style.headers);
-    let head = message.head.clone();
-    let (mut scan, mut form) = (Scan::default(), Canonical::default());
-    let mut reading = Reading::new(options.digest);
-    message.raw_entity(&mut |bytes| {
-        scan.feed(bytes)?;
-        form.feed(bytes, &mut |bytes| {
-            reading.update(bytes);
-            Ok(())
-        })
-    })?;
-    Ok((head, scan.finish()?, reading.finish()))
-}
-
-fn hash_bytes(source: &mut dyn Source, algorithm: DigestAlgorithm) -> Result<Content> {
-    let mut reading = Reading::new(algorithm);
-    let mut input = source.open_buffered().map_err(input_error)?;
-    pump(&mut input, &mut |bytes| {
-        reading.update(bytes);
-        Ok(())
-    })?;
-    Ok(reading.finish())
 }
 
 fn write_detached(signature: &Signature<'_>, armor: Armor, out: &mut dyn Write) -> Result<()> {
