@@ -11,10 +11,10 @@ use crate::error::{Error, Result};
 /// Bytes of a GCM tag as we write it.
 pub(crate) const TAG: usize = 16;
 
-/// Most bytes that one [`Cipher::update`] takes.
+/// Most bytes that one [`EvpCipher::update`] takes.
 pub(crate) const CHUNK: usize = 64 * 1024;
 
-/// Output space that [`Cipher::update`] needs for [`CHUNK`] bytes, and [`Cipher::finish`] always.
+/// Output space that [`EvpCipher::update`] needs for [`CHUNK`] bytes, and [`EvpCipher::finish`] always.
 pub(crate) const OUTPUT: usize = CHUNK + 32;
 
 /// To encrypt or to decrypt.
@@ -204,7 +204,7 @@ fn evp(cipher: ContentCipher) -> *const c::EVP_CIPHER {
             ContentCipher::Aes256Gcm => c::EVP_aes_256_gcm(),
             ContentCipher::TripleDesCbc => c::EVP_des_ede3_cbc(),
             ContentCipher::Rc2Cbc40 | ContentCipher::Rc2Cbc64 | ContentCipher::Rc2Cbc128 => c::EVP_rc2_cbc(),
-            // Not one of these: see `Cipher`.
+            // Not one of these: see `crypto::cipher::Cipher`.
             ContentCipher::ChaCha20Poly1305 => ptr::null(),
         }
     }
