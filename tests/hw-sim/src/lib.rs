@@ -24,6 +24,7 @@
 
 pub mod bus;
 pub mod caller;
+mod card_stock;
 pub mod logind;
 pub mod mail;
 pub mod memory;
