@@ -12,6 +12,8 @@ pub struct PinFlags {
     pub login_required: bool,
     /// The reader has a PIN pad: the PIN never passes through this process.
     pub pin_pad: bool,
+    /// It is the card's global PIN, beside which the application has one of its own (SP 800-73-5).
+    pub global: bool,
     /// Tries left, as far as the token says.
     pub tries: TriesLeft,
     /// What a PIN may look like: one that does not fit never reaches the card.

@@ -299,6 +299,7 @@ mod tests {
             self.here(PinFlags {
                 login_required: true,
                 pin_pad: false,
+                global: false,
                 tries: TriesLeft::Full,
                 format: PinFormat::ANY,
             })

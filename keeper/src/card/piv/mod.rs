@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 use super::{Authentication, Card, CardError, Contents, PinFlags, PinUse};
 use crate::pin::secret::Secret;
 use keys::{Key, Prepared};
+use objects::PinReference;
 use visit::Visitor;
 
 pub use source::Readers;
@@ -66,6 +67,15 @@ impl PivCard {
         })
     }
 
+    /// The PUK resets the application's PIN (SP 800-73-5 part 2, section 3.2.3). Where another one opens the card that
+    /// is of no help: the global PIN is its issuer's.
+    fn has_puk(&self) -> Result<(), CardError> {
+        match self.visitor.pin() {
+            PinReference::Application => Ok(()),
+            PinReference::Global => Err(CardError::Unsupported("unblocking the global PIN".to_owned())),
+        }
+    }
+
     fn read_contents(&mut self) -> Result<Contents, CardError> {
         let token = self.token.clone();
         let contents = self.visitor.visit(|visitor| contents::read(visitor.channel()?, &token))?;
@@ -81,6 +91,7 @@ impl Card for PivCard {
         Ok(PinFlags {
             login_required: true,
             pin_pad: false,
+            global: self.visitor.pin() == PinReference::Global,
             tries: TriesLeft::exactly(tries),
             format: pin::FORMAT,
         })
@@ -163,11 +174,19 @@ impl Card for PivCard {
     }
 
     fn puk_flags(&mut self) -> Result<PinFlags, CardError> {
+        self.has_puk()?;
         // No command of the standard tells the PUK's tries.
-        Ok(PinFlags { login_required: true, pin_pad: false, tries: TriesLeft::Unknown, format: pin::FORMAT })
+        Ok(PinFlags {
+            login_required: true,
+            pin_pad: false,
+            global: false,
+            tries: TriesLeft::Unknown,
+            format: pin::FORMAT,
+        })
     }
 
     fn unblock(&mut self, puk: &Secret, new: &Secret) -> Result<(), CardError> {
+        self.has_puk()?;
         self.visitor.unblock(puk, new)
     }
 

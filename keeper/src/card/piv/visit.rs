@@ -63,6 +63,11 @@ impl Visitor {
         self.in_reader = in_reader;
     }
 
+    /// Which PIN opens the card.
+    pub(super) fn pin(&self) -> PinReference {
+        self.pin
+    }
+
     /// Works with the card, in a visit that has begun or begins now. [`Self::leave`] ends it.
     pub(super) fn visit<T>(
         &mut self,
