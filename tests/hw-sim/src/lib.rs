@@ -25,6 +25,7 @@
 pub mod bus;
 pub mod caller;
 mod card_stock;
+pub mod gnutls;
 pub mod logind;
 pub mod mail;
 pub mod memory;
