@@ -80,6 +80,9 @@ pub enum Authentication<'p> {
     /// card once, and only while the card says that enough tries are left (pin-rules 2); else the answer is
     /// [`super::CardError::NeedsLogin`] and costs no try.
     Kept(&'p Secret),
+    /// That PIN, for a key that wants it at every use: the person has allowed this one use. Verified right before the
+    /// operation, under the same conditions.
+    Confirmed(&'p Secret),
     /// A PIN that the person entered just now: verified right before the operation, nothing in between.
     Entered(&'p Secret),
     /// The same, entered at the reader's own PIN pad while the operation runs.

@@ -61,6 +61,7 @@ impl PivCard {
                 Authentication::Entered(pin) => visitor.verify(pin)?,
                 Authentication::Kept(_) if slot.always_authenticate() => return Err(CardError::EveryUse),
                 Authentication::Kept(pin) => visitor.verify_kept(pin)?,
+                Authentication::Confirmed(pin) => visitor.verify_confirmed(pin)?,
                 Authentication::Session | Authentication::PinPad => return Err(CardError::NeedsLogin),
             }
             prepared.run(visitor.channel()?)

@@ -89,7 +89,9 @@ impl Token {
         let each_use = match authentication {
             _ if !wants_login => EachUse::No,
             Authentication::Session => return Err(CardError::EveryUse),
-            Authentication::Kept(pin) | Authentication::Entered(pin) => EachUse::With(Some(pin)),
+            Authentication::Kept(pin) | Authentication::Confirmed(pin) | Authentication::Entered(pin) => {
+                EachUse::With(Some(pin))
+            }
             Authentication::PinPad => EachUse::With(None),
         };
         Ok((handle, each_use))
