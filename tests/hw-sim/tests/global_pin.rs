@@ -6,8 +6,8 @@ use hw_sim::caller::refused;
 use hw_sim::piv::{GRACE, HEIDI, Holder, PIN, PUK, PivCard, WRONG_PIN, yubico_piv_tool};
 use hw_sim::pki::Somebody;
 use hw_sim::wait::{until_async, within};
-use hw_sim::{Caller, Options, PivWorld, mail, openssl, options};
-use wafer_client::{ErrorKind, WaferError};
+use hw_sim::{Options, PivWorld, mail, openssl, options};
+use wafer_client::ErrorKind;
 use wafer_test_card::{Exchange, GlobalPin};
 use zbus::Variant;
 
@@ -28,13 +28,8 @@ fn silent() -> Options {
     options([("interactive", Variant::from(false))])
 }
 
-fn signing(
-    caller: &Caller,
-    holder: Holder,
-    options: Options,
-) -> tokio::task::JoinHandle<Result<Vec<u8>, WaferError>> {
-    let caller = caller.clone();
-    tokio::spawn(async move { caller.sign(&mail::message(holder, "Which PIN?"), options).await })
+fn asked(holder: Holder) -> Vec<u8> {
+    mail::message(holder, "Which PIN?")
 }
 
 /// VERIFYs of this PIN: those that ask or take back, and those with a PIN.
@@ -47,7 +42,7 @@ fn verifies(world: &PivWorld, pin: u8) -> (usize, usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_whose_global_pin_is_the_primary_one_is_opened_by_it_and_shut_again() {
     let world = world(true).await;
-    let call = signing(&world.caller, GRACE, world.place());
+    let call = world.caller.signing(asked(GRACE), world.place());
     let said = until_async("the dialog", || world.person.dialog(1)).await;
     assert!(said.contains("global PIN"), "{said}");
     world.answers(1, GLOBAL_PIN).await;
@@ -69,7 +64,7 @@ async fn a_card_whose_global_pin_is_the_primary_one_is_opened_by_it_and_shut_aga
 async fn the_signature_key_takes_the_global_pin_right_before() {
     let world = world(true).await;
     for number in 1..3 {
-        let call = signing(&world.caller, HEIDI, world.place());
+        let call = world.caller.signing(asked(HEIDI), world.place());
         world.answers(number, GLOBAL_PIN).await;
         openssl::verify(&within("the signature", call).await.unwrap().unwrap());
     }
@@ -78,7 +73,7 @@ async fn the_signature_key_takes_the_global_pin_right_before() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tries_are_those_of_the_pin_that_is_asked_for() {
     let world = world(true).await;
-    let call = signing(&world.caller, GRACE, world.place());
+    let call = world.caller.signing(asked(GRACE), world.place());
     // What opens other cards is a wrong PIN here.
     world.answers(1, PIN).await;
     let said = until_async("the second dialog", || world.person.dialog(2)).await;
@@ -103,7 +98,7 @@ async fn the_global_pin_is_changed_and_the_puk_is_not_asked_for_it() {
     let (said, done) = world.wafer_with_entries(&["pin", "change"], &entries).await;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(said[0].contains("global PIN"), "{said:?}");
-    let call = signing(&world.caller, GRACE, world.place());
+    let call = world.caller.signing(asked(GRACE), world.place());
     world.answers(4, NEW_PIN).await;
     openssl::verify(&within("the signature", call).await.unwrap().unwrap());
 
@@ -120,7 +115,7 @@ async fn the_global_pin_is_changed_and_the_puk_is_not_asked_for_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_whose_application_pin_is_the_primary_one_is_asked_for_that() {
     let world = world(false).await;
-    let call = signing(&world.caller, GRACE, world.place());
+    let call = world.caller.signing(asked(GRACE), world.place());
     let said = until_async("the dialog", || world.person.dialog(1)).await;
     assert!(!said.contains("global PIN"), "{said}");
     world.answers(1, PIN).await;

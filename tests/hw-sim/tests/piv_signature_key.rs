@@ -43,8 +43,7 @@ impl Desk {
     }
 
     fn signs_with(&self, holder: Holder, options: Options) -> JoinHandle<Result<Vec<u8>, WaferError>> {
-        let caller = self.world.caller.clone();
-        tokio::spawn(async move { caller.sign(&mail::message(holder, "By 9C."), options).await })
+        self.world.caller.signing(mail::message(holder, "By 9C."), options)
     }
 
     fn pin_tries(&self) -> usize {
