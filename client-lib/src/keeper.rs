@@ -302,6 +302,10 @@ pub enum KeyKind {
     Rsa = 1,
     /// Elliptic curve on P-256, P-384 or P-521; the curve is the certificate's to tell.
     Ec = 2,
+    /// Ed25519 (RFC 8410): signs only.
+    Ed25519 = 3,
+    /// X25519 (RFC 8410): decrypts only.
+    X25519 = 4,
 }
 
 /// A certificate on a token with the private key that belongs to it.
@@ -311,7 +315,7 @@ pub struct KeyInfo {
     pub id: String,
     /// CKA_LABEL, for people.
     pub label: String,
-    /// RSA or EC.
+    /// What kind of key it is.
     pub kind: KeyKind,
     /// The certificate, DER (RFC 5280).
     #[serde(with = "serde_bytes")]

@@ -75,6 +75,8 @@ impl Identity {
         match self.known.kind {
             KeyKind::Rsa => "rsa",
             KeyKind::Ec => "ec",
+            KeyKind::Ed25519 => "ed25519",
+            KeyKind::X25519 => "x25519",
         }
     }
 

@@ -171,9 +171,15 @@ fn reasons(identity: &Identity, purpose: Purpose, wish: &Wish, facts: Facts, now
     found.into_iter().filter_map(|(reason, holds)| holds.then_some(reason)).collect()
 }
 
-/// Of keys of one kind the larger one is stronger, and the smallest EC key is stronger than usual RSA keys.
-fn strength(identity: &Identity) -> (bool, usize) {
-    (identity.kind == KeyKind::Ec, identity.certificate.der.len())
+/// Of keys of one kind the larger one is stronger, and the smallest EC key is stronger than usual RSA keys. Keys on
+/// Curve25519 come last: few mail programs read them yet.
+fn strength(identity: &Identity) -> (u8, usize) {
+    let kind = match identity.kind {
+        KeyKind::Ec => 2,
+        KeyKind::Rsa => 1,
+        KeyKind::Ed25519 | KeyKind::X25519 => 0,
+    };
+    (kind, identity.certificate.der.len())
 }
 
 #[cfg(test)]

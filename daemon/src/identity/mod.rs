@@ -20,7 +20,7 @@ pub struct Identity {
     pub token: String,
     /// The key's label, for people.
     pub label: String,
-    /// RSA or EC.
+    /// What kind of key it is.
     pub kind: KeyKind,
     /// The certificate, parsed.
     pub certificate: Certificate,

@@ -13,7 +13,7 @@ use crate::data;
 
 /// The file in the data folder.
 const FILE: &str = "known-cards.json";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// So many are remembered; of more the ones that were seen first are forgotten.
 const MOST: usize = 64;
 const LABEL: &str = "CERTIFICATE";
@@ -48,7 +48,7 @@ struct Card {
 struct Key {
     id: String,
     label: String,
-    rsa: bool,
+    kind: KeyKind,
     each_use: bool,
     /// PEM.
     certificate: String,
@@ -126,8 +126,8 @@ impl Card {
         let info = &token.info;
         let key = |key: &KeyInfo| {
             let certificate = to_pem(&key.certificate)?;
-            let (rsa, each_use) = (key.kind == KeyKind::Rsa, key.always_authenticate);
-            Some(Key { id: key.id.clone(), label: key.label.clone(), rsa, each_use, certificate })
+            let (kind, each_use) = (key.kind, key.always_authenticate);
+            Some(Key { id: key.id.clone(), label: key.label.clone(), kind, each_use, certificate })
         };
         let keys: Vec<Key> = info.keys.iter().filter_map(key).collect();
         (!keys.is_empty()).then(|| Self {
@@ -151,7 +151,7 @@ impl Card {
             Some(KeyInfo {
                 id: key.id.clone(),
                 label: key.label.clone(),
-                kind: if key.rsa { KeyKind::Rsa } else { KeyKind::Ec },
+                kind: key.kind,
                 certificate: from_pem(&key.certificate)?,
                 always_authenticate: key.each_use,
             })
@@ -191,7 +191,7 @@ mod tests {
         let key = Key {
             id: format!("{number}/01"),
             label: "key".to_owned(),
-            rsa: true,
+            kind: KeyKind::Ed25519,
             each_use: true,
             certificate,
         };

@@ -104,7 +104,7 @@ fn modulus_bits(der: &[u8]) -> Option<u32> {
 /// What a certificate's key may be used for (RFC 8551 section 4.4, RFC 5280 section 4.2.1.3 and .12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Signing mail: digitalSignature or nonRepudiation, and emailProtection.
+    /// Signing mail: digitalSignature or nonRepudiation, and emailProtection; never X25519.
     pub sign: bool,
     /// Receiving encrypted mail: keyEncipherment (RSA) or keyAgreement (EC, X25519), and emailProtection.
     pub encrypt: bool,
@@ -235,7 +235,9 @@ impl Extensions<'_> {
             _ => false,
         };
         Ok(Usage {
-            sign: mail && (may(KeyUsage::digital_signature) || may(KeyUsage::non_repudiation)),
+            sign: mail
+                && key != ID_X_25519
+                && (may(KeyUsage::digital_signature) || may(KeyUsage::non_repudiation)),
             encrypt: mail && encrypt,
             // A root of X.509 version 1 has no extensions at all and cannot say that it is a CA.
             issue: authority.unwrap_or(no_extensions) && may(KeyUsage::key_cert_sign),

@@ -21,6 +21,12 @@ who =
         [page] The web page { $program }
        *[unknown] An unknown program (process { $pid })
     }
+# Which card, and which of its PINs: part of the dialogs below.
+card =
+    { $pin ->
+        [global] Token: { $token } (serial number { $serial }). Enter its global PIN, the one for the whole card.
+       *[only] Token: { $token } (serial number { $serial })
+    }
 # How many tries are left: part of the dialogs below.
 tries =
     { $tries ->
@@ -36,7 +42,7 @@ dialog-pin =
         [decrypt] wants to decrypt with the key “{ $key }”.
        *[unlock] wants to unlock the token.
     }
-    Token: { $token } (serial number { $serial })
+    { card }
     { tries }
 dialog-pin-others =
     { who } { $purpose ->
@@ -48,7 +54,7 @@ dialog-pin-others =
         [one] One more request waits for the same PIN.
        *[other] { $others } more requests wait for the same PIN.
     }
-    Token: { $token } (serial number { $serial })
+    { card }
     { tries }
 dialog-pin-each-use =
     { who } { $purpose ->
@@ -56,7 +62,7 @@ dialog-pin-each-use =
        *[decrypt] wants to decrypt with the key “{ $key }”.
     }
     This key asks for its PIN at every use.
-    Token: { $token } (serial number { $serial })
+    { card }
     { tries }
 dialog-confirm =
     { who } { $purpose ->
@@ -106,7 +112,7 @@ dialog-change =
         [unblock] wants to unblock the PIN. Please enter the PUK (or the security officer's PIN).
        *[change] wants to change the PIN. Please enter the old PIN.
     }
-    Token: { $token } (serial number { $serial })
+    { card }
     { tries }
 dialog-new-pin =
     Please enter the new PIN of { $token }, and then once more.

@@ -6,6 +6,7 @@
 pub mod digest_info;
 pub mod ecdsa;
 pub mod file;
+pub mod kind;
 pub mod oaep;
 mod padding;
 pub mod pin;
@@ -131,7 +132,7 @@ pub trait Card: Send {
     }
     /// Shuts the card again. Logged out already is no error.
     fn logout(&mut self) -> Result<(), CardError>;
-    /// Signs a digest with the key of this id.
+    /// Signs a digest with the key of this id; with [`SignScheme::Ed25519`] the message itself.
     fn sign(
         &mut self,
         key: &KeyInfo,
@@ -148,7 +149,7 @@ pub trait Card: Send {
         transport: &KeyTransport,
         encrypted: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CardError>;
-    /// ECDH with an uncompressed point; the answer is the shared x-coordinate.
+    /// ECDH with an uncompressed point, or X25519 with 32 octets; the answer is the shared x-coordinate.
     fn derive(
         &mut self,
         key: &KeyInfo,

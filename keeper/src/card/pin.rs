@@ -12,6 +12,8 @@ pub struct PinFlags {
     pub login_required: bool,
     /// The reader has a PIN pad: the PIN never passes through this process.
     pub pin_pad: bool,
+    /// It is the card's global PIN, beside which the application has one of its own (SP 800-73-5).
+    pub global: bool,
     /// Tries left, as far as the token says.
     pub tries: TriesLeft,
     /// What a PIN may look like: one that does not fit never reaches the card.
@@ -78,6 +80,9 @@ pub enum Authentication<'p> {
     /// card once, and only while the card says that enough tries are left (pin-rules 2); else the answer is
     /// [`super::CardError::NeedsLogin`] and costs no try.
     Kept(&'p Secret),
+    /// That PIN, for a key that wants it at every use: the person has allowed this one use. Verified right before the
+    /// operation, under the same conditions.
+    Confirmed(&'p Secret),
     /// A PIN that the person entered just now: verified right before the operation, nothing in between.
     Entered(&'p Secret),
     /// The same, entered at the reader's own PIN pad while the operation runs.

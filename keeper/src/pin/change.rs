@@ -108,7 +108,7 @@ impl PinChange<'_> {
         let mut pins = Vec::new();
         for (entry, flags) in [(old, unlocking), (Entry::New, pin), (Entry::Again, pin)] {
             dialog.prompt(&dialog::prompt(entry)).await.map_err(refused)?;
-            let description = dialog::pin_change(self.grant, token, entry, flags.tries);
+            let description = dialog::pin_change(self.grant, token, entry, flags);
             let text = complaint.take();
             let entered = dialog.pin(&description, text.as_deref()).await.map_err(refused)?;
             if !flags.format.admits(&entered) {

@@ -5,7 +5,7 @@ use wafer_client::keeper::{
 };
 
 use super::ask::Question;
-use crate::card::{Alphabet, Identity, PinFormat};
+use crate::card::{Alphabet, Identity, PinFlags, PinFormat};
 use crate::prompt::text::{Text, say, say_counted};
 
 /// The description of a PIN dialog.
@@ -26,8 +26,9 @@ pub(super) fn description(question: &Question<'_>) -> String {
     let [certainty, program, pid, purpose] = asked_by(grant, &pid);
     let key = ("key", key.map_or("", |key| key.label.as_str()));
     let token = [("token", token.identity.label.as_str()), ("serial", token.identity.serial.as_str())];
-    let parts =
-        [certainty, program, pid, purpose, key, token[0], token[1], ("tries", tries), ("count", &count)];
+    let tries = [("tries", tries), ("count", count.as_str())];
+    let pin = ("pin", pin_name(flags));
+    let parts = [certainty, program, pid, purpose, key, token[0], token[1], pin, tries[0], tries[1]];
     say_counted(text, &parts, *others)
 }
 
@@ -64,17 +65,18 @@ pub(super) fn prompt(entry: Entry) -> String {
 }
 
 /// The description of one of the entries when a PIN is changed.
-pub(super) fn pin_change(request: &GrantRequest, token: &Identity, entry: Entry, tries: TriesLeft) -> String {
+pub(super) fn pin_change(request: &GrantRequest, token: &Identity, entry: Entry, flags: PinFlags) -> String {
     let pid = request.requester.pid.to_string();
-    let count = tries.count().unwrap_or_default().to_string();
+    let count = flags.tries.count().unwrap_or_default().to_string();
     let [certainty, program, pid, purpose] = asked_by(request, &pid);
     let text = match entry {
         Entry::Old | Entry::Puk => Text::DialogChange,
         Entry::New | Entry::Again => Text::DialogNewPin,
     };
     let token = [("token", token.label.as_str()), ("serial", token.serial.as_str())];
-    let tries = [("tries", tries_name(tries)), ("count", count.as_str())];
-    say(text, &[certainty, program, pid, purpose, token[0], token[1], tries[0], tries[1]])
+    let tries = [("tries", tries_name(flags.tries)), ("count", count.as_str())];
+    let pin = ("pin", pin_name(&flags));
+    say(text, &[certainty, program, pid, purpose, token[0], token[1], pin, tries[0], tries[1]])
 }
 
 /// The description of a dialog that asks for the card with this label.
@@ -94,6 +96,11 @@ fn asked_by<'r>(request: &'r GrantRequest, pid: &'r str) -> [(&'static str, &'r 
         ("pid", pid),
         ("purpose", purpose(request.operation)),
     ]
+}
+
+/// Which of the card's PINs it is, as the catalogue names it.
+fn pin_name(flags: &PinFlags) -> &'static str {
+    if flags.global { "global" } else { "only" }
 }
 
 /// What is known of the tries, as the catalogue names it.

@@ -78,7 +78,8 @@ impl Token {
         let on_hang = Arc::clone(&common.on_hang);
         let worker = Worker::start("token", card, common.module_deadline, on_hang, |card| card.rest())?;
         let format = PinFormat::ANY;
-        let flags = PinFlags { login_required: true, pin_pad: false, tries: TriesLeft::Unknown, format };
+        let tries = TriesLeft::Unknown;
+        let flags = PinFlags { login_required: true, pin_pad: false, global: false, tries, format };
         Ok(Arc::new(Self {
             identity,
             waiting: Waiting::default(),

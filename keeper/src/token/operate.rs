@@ -186,7 +186,7 @@ impl Token {
             if !login.is_alive() {
                 return Err(CardError::NeedsLogin);
             }
-            let result = by_kept(card, Some(&pin), operation);
+            let result = spoilt(operation(card, Authentication::Confirmed(&pin)));
             login.after(&result);
             result
         })
@@ -225,16 +225,22 @@ impl Token {
     }
 }
 
-/// Operates with the kept PIN, if there is one. A PIN that was changed elsewhere is worth nothing any more, and
-/// the person is asked.
+/// Operates with the kept PIN, if there is one.
 fn by_kept<R>(
     card: &mut dyn Card,
     pin: Option<&Arc<Secret>>,
     operation: impl FnOnce(&mut dyn Card, Authentication<'_>) -> Result<R, CardError>,
 ) -> Result<R, CardError> {
-    let authentication = pin.map_or(Authentication::Session, |pin| Authentication::Kept(pin));
-    match operation(card, authentication) {
-        Err(CardError::PinIncorrect) if pin.is_some() => Err(CardError::NeedsLogin),
+    match pin {
+        Some(pin) => spoilt(operation(card, Authentication::Kept(pin))),
+        None => operation(card, Authentication::Session),
+    }
+}
+
+/// A kept PIN that was changed elsewhere is worth nothing any more, and the person is asked.
+fn spoilt<R>(result: Result<R, CardError>) -> Result<R, CardError> {
+    match result {
+        Err(CardError::PinIncorrect) => Err(CardError::NeedsLogin),
         result => result,
     }
 }

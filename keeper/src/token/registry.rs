@@ -286,7 +286,7 @@ mod tests {
                 Authentication::Kept(_) if self.changed.load(Ordering::SeqCst) => {
                     Err(CardError::PinIncorrect)
                 }
-                Authentication::Kept(pin) | Authentication::Entered(pin) => {
+                Authentication::Kept(pin) | Authentication::Confirmed(pin) | Authentication::Entered(pin) => {
                     self.here(secrecy::ExposeSecret::expose_secret(pin))
                 }
                 Authentication::Session | Authentication::PinPad => self.here(&[]),
@@ -299,6 +299,7 @@ mod tests {
             self.here(PinFlags {
                 login_required: true,
                 pin_pad: false,
+                global: false,
                 tries: TriesLeft::Full,
                 format: PinFormat::ANY,
             })

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
+use tokio::task::JoinHandle;
 use wafer_client::names::{BUS_NAME, ROOT_PATH};
 use wafer_client::{ErrorKind, WaferError};
 use zbus::{Connection, Fd, OwnedObjectPath, OwnedVariant, Variant};
@@ -131,6 +132,12 @@ impl Caller {
     /// `Mail.Sign`, inline both ways.
     pub async fn sign(&self, message: &[u8], options: Options) -> Result<Vec<u8>, WaferError> {
         self.run(MAIL, "Sign", inline(message), answer_inline(), options).await.map(|reply| output(&reply))
+    }
+
+    /// The same beside the test's own work.
+    pub fn signing(&self, message: Vec<u8>, options: Options) -> JoinHandle<Result<Vec<u8>, WaferError>> {
+        let caller = self.clone();
+        tokio::spawn(async move { caller.sign(&message, options).await })
     }
 
     /// `Mail.Verify` of an inline message.

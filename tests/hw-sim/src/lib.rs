@@ -14,6 +14,7 @@
 //! | [`pcscd::Pcscd`] | a pcscd with two virtual readers |
 //! | [`piv::PivCard`] | a simulated PIV card to plug into one |
 //! | [`Person`] | somebody at a terminal, who reads the dialogs of pinentry-curses and types |
+//! | [`session::Screen`] | the same person's screen, for the dialogs that no caller may send elsewhere |
 //! | [`Waferd`] | the daemon's process |
 //! | [`Caller`] | a mail program on the bus |
 //! | [`Logind`] | a private system bus with a logind that a test can have lock the screen or sleep |
@@ -24,6 +25,8 @@
 
 pub mod bus;
 pub mod caller;
+mod card_stock;
+pub mod gnutls;
 pub mod logind;
 pub mod mail;
 pub mod memory;
@@ -36,6 +39,7 @@ pub mod pki;
 pub mod process;
 pub mod programs;
 mod screen;
+pub mod session;
 pub mod slapd;
 pub mod softhsm;
 pub mod waferd;

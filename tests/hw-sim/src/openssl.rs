@@ -88,16 +88,17 @@ pub fn sign_with(message: &[u8], outform: &str, certificate: &Path, key: &Path, 
     folder.read("out")
 }
 
-struct Folder(TempDir);
+/// A folder for the files of one command.
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    fn with(name: &str, bytes: &[u8]) -> Self {
+    pub(crate) fn with(name: &str, bytes: &[u8]) -> Self {
         let folder = Self(tempfile::Builder::new().prefix("wafer-openssl-").tempdir().unwrap());
         std::fs::write(folder.path(name), bytes).unwrap();
         folder
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         Path::join(self.0.path(), name)
     }
 
@@ -105,7 +106,7 @@ impl Folder {
         std::fs::read(self.path(name)).unwrap()
     }
 
-    fn cms(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn cms(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("openssl");
         command.arg("cms").args(arguments).current_dir(self.0.path());
         command

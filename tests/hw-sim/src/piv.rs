@@ -1,16 +1,15 @@
-//! PIV cards: a stock that is made once (keys generated on the card, certificates from the test CA, put there
-//! by `yubico-piv-tool`), and the copy of it that each test plugs in.
+//! PIV cards: who is on which, and the copy of it that each test plugs in ([`crate::card_stock`] makes them).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use wafer_test_card::Card;
+use wafer_test_card::{Card, GlobalPin};
 
+use crate::card_stock::Stock;
 use crate::pcscd::Pcscd;
-use crate::pki::{self, Somebody};
-use crate::programs::{made_once, run};
+use crate::pki::Somebody;
 
 /// The PIN of every card here.
 pub const PIN: &str = "123456";
@@ -18,9 +17,6 @@ pub const PIN: &str = "123456";
 pub const WRONG_PIN: &str = "654321";
 /// The PUK of every card here.
 pub const PUK: &str = "12345678";
-
-/// Part of the folder's name: a change of what is made needs a new one.
-const VERSION: u32 = 3;
 
 /// Somebody whose key was generated on the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,27 +28,64 @@ pub struct Holder {
     /// The key's algorithm, as `yubico-piv-tool` calls it.
     pub algorithm: &'static str,
     /// The section of the CA's settings for their certificate.
-    section: &'static str,
+    pub(crate) section: &'static str,
+    /// The cards that theirs is made with.
+    stock: Stock,
+}
+
+impl Holder {
+    const fn new(
+        name: &'static str,
+        slot: &'static str,
+        algorithm: &'static str,
+        section: &'static str,
+    ) -> Self {
+        Self { name, slot, algorithm, section, stock: Stock::Usual }
+    }
+
+    const fn of(self, stock: Stock) -> Self {
+        Self { stock, ..self }
+    }
 }
 
 /// PIV authentication key: RSA-2048.
-pub const GRACE: Holder = Holder { name: "grace", slot: "9a", algorithm: "RSA2048", section: "rsa" };
+pub const GRACE: Holder = Holder::new("grace", "9a", "RSA2048", "rsa");
 /// Digital signature key, which wants its PIN at every use: P-256.
-pub const HEIDI: Holder = Holder { name: "heidi", slot: "9c", algorithm: "ECCP256", section: "ec" };
+pub const HEIDI: Holder = Holder::new("heidi", "9c", "ECCP256", "ec");
 /// Key management key: RSA-2048.
-pub const IVAN: Holder = Holder { name: "ivan", slot: "9d", algorithm: "RSA2048", section: "rsa" };
+pub const IVAN: Holder = Holder::new("ivan", "9d", "RSA2048", "rsa");
 /// First retired key management key: P-256.
-pub const JUDY: Holder = Holder { name: "judy", slot: "82", algorithm: "ECCP256", section: "ec" };
+pub const JUDY: Holder = Holder::new("judy", "82", "ECCP256", "ec");
 /// A retired key whose certificate is compressed, in a slot after an empty one: RSA-2048.
-pub const KARL: Holder = Holder { name: "karl", slot: "84", algorithm: "RSA2048", section: "rsa" };
+pub const KARL: Holder = Holder::new("karl", "84", "RSA2048", "rsa");
 
 /// Everybody on the card `first`.
 pub const HOLDERS: [Holder; 5] = [GRACE, HEIDI, IVAN, JUDY, KARL];
 /// On the card `second`, in its slot 9A: P-256.
-pub const LAURA: Holder = Holder { name: "laura", slot: "9a", algorithm: "ECCP256", section: "ec" };
+pub const LAURA: Holder = Holder::new("laura", "9a", "ECCP256", "ec");
 
 /// On the card `second`, its card authentication key, which wants no PIN: P-256.
-pub const NINA: Holder = Holder { name: "nina", slot: "9e", algorithm: "ECCP256", section: "ec" };
+pub const NINA: Holder = Holder::new("nina", "9e", "ECCP256", "ec");
+
+/// On the card `strong`, its PIV authentication key: RSA-4096.
+pub const OSCAR: Holder = Holder::new("oscar", "9a", "RSA4096", "rsa").of(Stock::Strong);
+/// On the card `strong`, its digital signature key: P-384.
+pub const PEGGY: Holder = Holder::new("peggy", "9c", "ECCP384", "ec").of(Stock::Strong);
+/// On the card `strong`, its key management key: RSA-3072.
+pub const QUENTIN: Holder = Holder::new("quentin", "9d", "RSA3072", "rsa").of(Stock::Strong);
+/// On the card `strong`, a retired key: P-384.
+pub const RUTH: Holder = Holder::new("ruth", "82", "ECCP384", "ec").of(Stock::Strong);
+/// Everybody on the card `strong`.
+pub const STRONG: [Holder; 4] = [OSCAR, PEGGY, QUENTIN, RUTH];
+
+/// On the card `twisted`, its PIV authentication key: Ed25519.
+pub const SYBIL: Holder = Holder::new("sybil", "9a", "ED25519", "ec").of(Stock::Twisted);
+/// On the card `twisted`, its digital signature key: Ed25519.
+pub const TRENT: Holder = Holder::new("trent", "9c", "ED25519", "ec").of(Stock::Twisted);
+/// On the card `twisted`, its key management key: X25519.
+pub const URSULA: Holder = Holder::new("ursula", "9d", "X25519", "ec").of(Stock::Twisted);
+/// Everybody on the card `twisted`.
+pub const TWISTED: [Holder; 3] = [SYBIL, TRENT, URSULA];
 
 impl Somebody for Holder {
     fn address(self) -> String {
@@ -60,7 +93,7 @@ impl Somebody for Holder {
     }
 
     fn certificate(self) -> PathBuf {
-        stock().join(format!("{}.pem", self.name))
+        self.stock.folder().join(format!("{}.pem", self.name))
     }
 }
 
@@ -75,32 +108,47 @@ pub struct PivCard {
 impl PivCard {
     /// The card `first`: the keys of [`HOLDERS`].
     pub fn first() -> Self {
-        Self::copy_of("first")
+        Self::copy_of(Stock::Usual, "first", Card::new)
+    }
+
+    /// The card `first` with a global PIN beside its own.
+    pub fn with_global_pin(global: GlobalPin) -> Self {
+        Self::copy_of(Stock::Usual, "first", |folder| Card::with_global_pin(folder, global))
     }
 
     /// The card `second`: the keys of [`LAURA`] and [`NINA`].
     pub fn second() -> Self {
-        Self::copy_of("second")
+        Self::copy_of(Stock::Usual, "second", Card::new)
     }
 
-    fn copy_of(name: &str) -> Self {
+    /// The card `strong`: the keys of [`STRONG`].
+    pub fn strong() -> Self {
+        Self::copy_of(Stock::Strong, "strong", Card::new)
+    }
+
+    /// The card `twisted`: the keys of [`TWISTED`].
+    pub fn twisted() -> Self {
+        Self::copy_of(Stock::Twisted, "twisted", Card::new)
+    }
+
+    fn copy_of(stock: Stock, name: &str, card: impl FnOnce(&Path) -> Card) -> Self {
         let folder = tempfile::Builder::new().prefix("wafer-card-").tempdir().unwrap();
-        for file in fs::read_dir(stock().join(name)).unwrap() {
+        for file in fs::read_dir(stock.folder().join(name)).unwrap() {
             let file = file.unwrap();
             fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
         }
-        Self { card: Card::new(folder.path()), _folder: folder }
+        Self { card: card(folder.path()), _folder: folder }
     }
 }
 
 /// A folder with the holders' certificates, for `recipients-folder`.
 pub fn recipients_folder() -> PathBuf {
-    stock().join("recipients")
+    Stock::Usual.folder().join("recipients")
 }
 
 /// A folder with the root and the intermediate, which is on no card here: for `trust-folder`.
 pub fn trust_folder() -> PathBuf {
-    stock().join("trust")
+    Stock::Usual.folder().join("trust")
 }
 
 /// `yubico-piv-tool` with the only card of `pcscd`.
@@ -108,57 +156,4 @@ pub fn yubico_piv_tool(pcscd: &Pcscd, arguments: &[&str]) -> Command {
     let mut command = pcscd.client("yubico-piv-tool");
     command.args(["--reader", "Virtual"]).args(arguments);
     command
-}
-
-fn stock() -> PathBuf {
-    let pki = pki::folder();
-    made_once(&format!("cards-{VERSION}"), |folder| make(folder, pki))
-}
-
-fn make(folder: &Path, pki: &Path) {
-    fs::create_dir(folder.join("recipients")).unwrap();
-    fs::create_dir(folder.join("trust")).unwrap();
-    for file in ["root.pem", "intermediate.pem"] {
-        fs::copy(pki.join(file), folder.join("trust").join(file)).unwrap();
-    }
-    personalise(folder, pki, "first", &HOLDERS);
-    personalise(folder, pki, "second", &[LAURA, NINA]);
-}
-
-fn personalise(folder: &Path, pki: &Path, name: &str, holders: &[Holder]) {
-    let flash = folder.join(name);
-    fs::create_dir(&flash).unwrap();
-    let (pcscd, card) = (Pcscd::start(), Card::new(&flash));
-    pcscd.insert(&card, 0);
-    for object in ["set-chuid", "set-ccc"] {
-        run(&mut yubico_piv_tool(&pcscd, &["-a", object]));
-    }
-    for holder in holders {
-        key(folder, pki, &pcscd, *holder);
-    }
-}
-
-/// A key made on the card, its certificate from the CA, and that onto the card.
-fn key(folder: &Path, pki: &Path, pcscd: &Pcscd, holder: Holder) {
-    let file = |ending: &str| folder.join(format!("{}.{ending}", holder.name)).display().to_string();
-    let (public, certificate) = (file("pub"), file("pem"));
-    let generate = ["-a", "generate", "-s", holder.slot, "-A", holder.algorithm, "-o", &public];
-    run(&mut yubico_piv_tool(pcscd, &generate));
-    let subject = format!("/O=Wafer tests/CN={}", holder.name);
-    let mut issue = Command::new("openssl");
-    issue.args(["x509", "-new", "-force_pubkey", &public, "-subj", &subject, "-days", "3600", "-sha256"]);
-    issue.args(["-CA", "intermediate.pem", "-CAkey", "intermediate.key", "-extfile", "openssl.cnf"]);
-    issue.args(["-extensions", holder.section, "-out", &certificate]);
-    run(issue.env("ADDRESS", holder.address()).current_dir(pki));
-    let mut import = vec!["-a", "import-certificate", "-s", holder.slot];
-    let compressed = file("der.gz");
-    if holder == KARL {
-        let script = format!("openssl x509 -in {certificate} -outform DER | gzip -9 >{compressed}");
-        run(Command::new("sh").args(["-c", &script]));
-        import.extend(["-K", "GZIP", "-i", &compressed]);
-    } else {
-        import.extend(["-i", &certificate]);
-    }
-    run(&mut yubico_piv_tool(pcscd, &import));
-    fs::copy(&certificate, folder.join("recipients").join(format!("{}.pem", holder.name))).unwrap();
 }

@@ -110,6 +110,23 @@ impl Guest {
         guest
     }
 
+    /// The same with a key of an algorithm that OpenSSL makes without further options: `ED25519`, `X25519`.
+    pub fn with_key(name: &str, algorithm: &str) -> Self {
+        let guest = Self(tempfile::Builder::new().prefix("wafer-guest-").tempdir().unwrap());
+        let file = |name: &str| guest.0.path().join(name).display().to_string();
+        let (key, public, certificate) = (file("guest.key"), file("guest.pub"), file("guest.pem"));
+        let ca = folder();
+        openssl(ca, name, &["genpkey", "-algorithm", algorithm, "-out", &key]);
+        openssl(ca, name, &["pkey", "-in", &key, "-pubout", "-out", &public]);
+        // X25519 signs no request.
+        let subject = format!("/O=Wafer tests/CN={name}");
+        let new = ["x509", "-new", "-force_pubkey", &public, "-subj", &subject, "-days", "3600"];
+        let issuer = ["-CA", "intermediate.pem", "-CAkey", "intermediate.key"];
+        let extend = ["-extfile", "openssl.cnf", "-extensions", "ec", "-out", &certificate];
+        openssl(ca, name, &[&new[..], &issuer, &extend].concat());
+        guest
+    }
+
     /// The certificate, PEM.
     pub fn certificate(&self) -> PathBuf {
         self.0.path().join("guest.pem")

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::pki::{ALICE, BOB, ERIN, Identity, Key, folder};
+use crate::pki::{ALICE, BOB, ERIN, Guest, Identity, Key, folder};
 use crate::programs::{beside_the_test, run, softhsm};
 use crate::wait;
 
@@ -33,6 +33,23 @@ impl SoftHsm {
     /// A token `second` with erin's key and certificate.
     pub fn second() -> Self {
         Self::copy_of("second")
+    }
+
+    /// A token `wafer` with a key of `guest`'s besides, which may be on Curve25519.
+    pub fn with_guest(guest: &Guest) -> Self {
+        let token = Self::wafer();
+        let (conf, key) = (token.configuration(), guest.private_key());
+        let mut import = Command::new("softhsm2-util");
+        import.args(["--token", "wafer", "--pin", PIN, "--id", "99", "--label", "guest", "--import"]);
+        run(import.arg(key).env("SOFTHSM2_CONF", &conf));
+        let der = token.folder.path().join("guest.der");
+        let mut convert = Command::new("openssl");
+        convert.args(["x509", "-outform", "DER", "-in"]).arg(guest.certificate());
+        run(convert.arg("-out").arg(&der));
+        let der = der.display().to_string();
+        let object = ["--write-object", &der, "--type", "cert", "--id", "99", "--label", "guest"];
+        write_object(&conf, "wafer", &object);
+        token
     }
 
     fn copy_of(label: &str) -> Self {

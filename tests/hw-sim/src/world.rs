@@ -84,12 +84,12 @@ impl std::ops::DerefMut for World {
     }
 }
 
-/// A world with a PIV card in a reader instead of a PKCS#11 token.
+/// A world with a PIV card in a reader instead of a PKCS#11 token: `first`, if not said otherwise.
 #[derive(Debug)]
 pub struct PivWorld {
     /// Everything but the card.
     pub scene: Scene,
-    /// The card `first`, in reader 0.
+    /// The card, in reader 0.
     pub card: PivCard,
     /// The readers.
     pub pcscd: Pcscd,
@@ -103,7 +103,12 @@ impl PivWorld {
 
     /// With settings that `change` changes.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let (bus, pcscd, card) = (Bus::start(), Pcscd::start(), PivCard::first());
+        Self::with_card(PivCard::first(), change).await
+    }
+
+    /// With another card than `first`.
+    pub async fn with_card(card: PivCard, change: impl FnOnce(&mut Settings)) -> Self {
+        let (bus, pcscd) = (Bus::start(), Pcscd::start());
         card.card.plug(pcscd.port(0));
         let mut settings = Settings::new();
         settings.set("recipients-folder", &crate::piv::recipients_folder().display().to_string());

@@ -1,51 +1,15 @@
 //! Cards that were seen once: listed while they are absent, over restarts too, and asked for by their name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Output;
 
 use hw_sim::caller::{MAIL, Reply, answer_inline, flag, inline, output, refused, text};
 use hw_sim::piv::{GRACE, HOLDERS};
-use hw_sim::wait::{until_async, within};
+use hw_sim::session::Screen;
+use hw_sim::wait::within;
 use hw_sim::{Options, PivWorld, mail, openssl, options};
 use wafer_client::ErrorKind;
 use zbus::Variant;
-
-/// The person's screen: a pinentry that writes down what it shows. It knows the PIN, and waits at a question until
-/// it is taken away.
-const PINENTRY: &str = r#"#!/bin/sh
-folder=${0%/*}
-echo OK
-while read -r line; do
-    case $line in
-        SETDESC*) text=${line#SETDESC } ;;
-        CONFIRM*) echo "$DISPLAY $text" >> "$folder/shown"; read -r line < "$folder/never" ;;
-        GETPIN*) echo "$DISPLAY $text" >> "$folder/shown"; echo "D 123456" ;;
-    esac
-    echo OK
-done
-"#;
-
-/// The user manager, as far as a keeper asks it where the person's screen is.
-struct Manager;
-
-#[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
-impl Manager {
-    #[zbus(property)]
-    async fn environment(&self) -> Vec<String> {
-        vec!["DISPLAY=:77".to_owned()]
-    }
-}
-
-fn screen(folder: &Path) -> String {
-    let pinentry = folder.join("pinentry");
-    fs::write(&pinentry, PINENTRY).unwrap();
-    fs::set_permissions(&pinentry, fs::Permissions::from_mode(0o755)).unwrap();
-    hw_sim::programs::run(std::process::Command::new("mkfifo").arg(folder.join("never")));
-    pinentry.display().to_string()
-}
 
 fn silent() -> Options {
     options([("interactive", Variant::from(false))])
@@ -116,12 +80,9 @@ async fn a_card_that_is_pulled_stays_listed_and_so_it_does_over_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_restart_the_person_is_asked_for_the_card_by_its_name_and_the_mail_opens() {
-    let folder = tempfile::tempdir().unwrap();
-    let pinentry = screen(folder.path());
-    let mut world = PivWorld::with(|settings| settings.set("pinentry", &pinentry)).await;
-    let manager = zbus::connection::Builder::address(world.bus.address());
-    let manager = manager.serve_at("/org/freedesktop/systemd1", Manager);
-    let _manager = manager.name("org.freedesktop.systemd1").build().await.unwrap();
+    let screen = Screen::new();
+    let mut world = PivWorld::with(|settings| settings.set("pinentry", &screen.pinentry())).await;
+    let _manager = Screen::announce(&world.bus).await;
     world.lists(1).await;
     world.pull();
     world.lists(0).await;
@@ -132,12 +93,11 @@ async fn after_a_restart_the_person_is_asked_for_the_card_by_its_name_and_the_ma
     let open = tokio::spawn(async move {
         caller.run(MAIL, "Decrypt", inline(&sealed), answer_inline(), Options::new()).await
     });
-    let shown = folder.path().join("shown");
-    let asked = until_async("the question for the card", || {
-        fs::read_to_string(&shown).ok().filter(|text| text.ends_with('\n'))
-    });
-    let asked = asked.await;
-    assert!(asked.starts_with(":77 ") && asked.contains(GRACE.name) && asked.contains("insert"), "{asked}");
+    let asked = screen.shows(1).await;
+    assert!(
+        asked.starts_with("question :77 ") && asked.contains(GRACE.name) && asked.contains("insert"),
+        "{asked}"
+    );
     world.plug();
     let opened = output(&within("the mail", open).await.unwrap().unwrap());
     assert!(String::from_utf8_lossy(&opened).contains("To a drawer."));

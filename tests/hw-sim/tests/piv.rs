@@ -10,8 +10,8 @@ use hw_sim::piv::{
 };
 use hw_sim::pki::Somebody;
 use hw_sim::wait::{until_async, within};
-use hw_sim::{Caller, Options, PivWorld, mail, openssl, options};
-use wafer_client::{ErrorKind, WaferError};
+use hw_sim::{Options, PivWorld, mail, openssl, options};
+use wafer_client::ErrorKind;
 use wafer_test_card::{Effect, Exchange, Fault};
 use zbus::Variant;
 
@@ -25,15 +25,6 @@ fn message(holder: Holder) -> Vec<u8> {
 
 fn silent() -> Options {
     options([("interactive", Variant::from(false))])
-}
-
-fn signing(
-    caller: &Caller,
-    holder: Holder,
-    options: Options,
-) -> tokio::task::JoinHandle<Result<Vec<u8>, WaferError>> {
-    let caller = caller.clone();
-    tokio::spawn(async move { caller.sign(&message(holder), options).await })
 }
 
 fn pin_tries(world: &PivWorld) -> usize {
@@ -95,7 +86,7 @@ async fn many_clients_make_one_dialog() {
     let mut calls = Vec::new();
     for _ in 0..8 {
         let client = world.another_caller().await;
-        calls.extend((0..3).map(|_| signing(&client, GRACE, world.place())));
+        calls.extend((0..3).map(|_| client.signing(message(GRACE), world.place())));
     }
     world.answers(1, PIN).await;
     for call in calls {
@@ -163,7 +154,7 @@ async fn a_card_that_cannot_be_shut_is_reset() {
 async fn a_wrong_pin_is_said_with_the_tries_that_are_left_until_it_is_blocked() {
     let world = PivWorld::new().await;
     world.lists(1).await;
-    let call = signing(&world.caller, GRACE, world.place());
+    let call = world.caller.signing(message(GRACE), world.place());
     world.answers(1, WRONG_PIN).await;
     let person = world.person.clone();
     let said = tokio::task::spawn_blocking(move || person.reads_dialog(2)).await.unwrap();
@@ -192,7 +183,7 @@ async fn a_wrong_pin_is_said_with_the_tries_that_are_left_until_it_is_blocked() 
 async fn a_pin_that_no_card_takes_costs_no_try() {
     let world = PivWorld::new().await;
     world.lists(1).await;
-    let call = signing(&world.caller, GRACE, world.place());
+    let call = world.caller.signing(message(GRACE), world.place());
     world.answers(1, "1234").await;
     let person = world.person.clone();
     tokio::task::spawn_blocking(move || person.reads_dialog(2)).await.unwrap();
@@ -209,7 +200,7 @@ async fn a_pin_changed_elsewhere_costs_one_try_and_is_asked_for() {
     let mut change = yubico_piv_tool(&world.pcscd, &["-a", "change-pin", "-P", PIN, "-N", "98765432"]);
     assert!(change.status().unwrap().success());
     world.card.card.diary().take();
-    let call = signing(&world.caller, GRACE, world.place());
+    let call = world.caller.signing(message(GRACE), world.place());
     world.answers(2, "98765432").await;
     within("the signature", call).await.unwrap().unwrap();
     let tries: Vec<_> = world.card.card.diary().all().into_iter().filter(Exchange::is_pin_try).collect();
@@ -266,7 +257,7 @@ async fn the_signature_key_asks_every_time_and_nothing_comes_between() {
     world.log_in(GRACE).await;
     for number in 2..4 {
         world.card.card.diary().take();
-        let call = signing(&world.caller, HEIDI, world.place());
+        let call = world.caller.signing(message(HEIDI), world.place());
         world.answers(number, PIN).await;
         openssl::verify(&within("the signature", call).await.unwrap().unwrap());
         let dialogue = world.card.card.diary().all();
@@ -310,7 +301,7 @@ async fn a_card_pulled_in_the_middle_is_named_and_asked_for_anew() {
     world.log_in(GRACE).await;
     world.card.card.diary().take();
     world.card.card.inject(Fault::once(GENERAL_AUTHENTICATE, Effect::Silence));
-    let call = signing(&world.caller, GRACE, silent());
+    let call = world.caller.signing(message(GRACE), silent());
     world.card.card.diary().waits_for("the operation", Exchange::is_operation);
     world.pull();
     let error = refused(within("the call's end", call).await.unwrap(), ErrorKind::NoToken);
@@ -342,7 +333,7 @@ async fn a_pcscd_that_is_killed_comes_back_with_its_cards() {
 async fn others_have_the_card_while_a_dialog_is_open_and_when_nothing_is_done() {
     let world = PivWorld::new().await;
     world.lists(1).await;
-    let call = signing(&world.caller, GRACE, world.place());
+    let call = world.caller.signing(message(GRACE), world.place());
     until_async("the dialog", || world.person.dialog(1)).await;
     let certificate = GRACE.certificate().display().to_string();
     let arguments = ["-a", "verify-pin", "-P", PIN, "-a", "test-signature", "-s", "9a", "-i", &certificate];

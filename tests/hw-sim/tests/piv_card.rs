@@ -122,6 +122,40 @@ fn a_pcscd_that_is_killed_comes_back() {
 }
 
 #[test]
+fn a_key_of_our_own_layer_wants_the_pin_like_the_applet_s() {
+    let (pcscd, card) = (Pcscd::start(), PivCard::twisted());
+    pcscd.insert(&card.card, 0);
+    let select = ["-s", "00A4040009A00000030800001000"];
+    let sign = |slot: &str| format!("0087E0{slot}077C0582008101{slot}00");
+    let (nine_a, nine_c) = (sign("9A"), sign("9C"));
+    let verify = format!("0020008008{}", hex(b"123456\xff\xff"));
+    for (commands, expected) in [
+        (&[nine_a.as_str()][..], &[0x6982][..]),
+        (&[&verify, &nine_a, &nine_a], &[0x9000, 0x9000]),
+        // Right before, and once.
+        (&[&verify, &nine_c, &nine_c], &[0x9000, 0x6982]),
+        (&[&verify, &nine_a, &nine_c], &[0x9000, 0x6982]),
+        (&[&verify, "0020FF80", &nine_a], &[0x6982]),
+        (&[&verify, &nine_a.replace("87E0", "87E1")], &[0x6a86]),
+    ] {
+        card.card.diary().take();
+        let mut tool = pcscd.client("opensc-tool");
+        tool.args(["--card-driver", "default"]).args(select);
+        run(tool.args(commands.iter().flat_map(|command| ["-s", command])));
+        let operations = card.card.diary().take().into_iter().filter(|one| one.is_operation());
+        assert_eq!(operations.map(|one| one.status()).collect::<Vec<_>>(), expected, "{commands:?}");
+        // Shut for the next round.
+        card.card.pull();
+        pcscd.is_empty(0);
+        pcscd.insert(&card.card, 0);
+    }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[test]
 fn its_dialogue_is_data() {
     let (pcscd, card) = plugged();
     card.card.extended(false);

@@ -115,7 +115,14 @@ pub(super) enum Kind {
     Rsa { bits: usize },
     /// P-256, P-384 or P-521, with field elements of so many octets.
     Ec { field: usize },
+    /// Ed25519.
+    Ed25519,
+    /// X25519.
+    X25519,
 }
+
+/// Octets of a private key on Curve25519.
+const CURVE_25519: usize = 32;
 
 /// A private key as AWS-LC works with it, for the time of one operation: its memory is wiped on drop.
 pub(super) struct Key(NonNull<c::EVP_PKEY>);
@@ -130,6 +137,12 @@ impl Key {
 
     /// What kind it is; `None` for one that is not used here.
     pub(super) fn kind(&self) -> Option<Kind> {
+        // SAFETY: the key lives.
+        match unsafe { c::EVP_PKEY_id(self.raw()) } {
+            c::EVP_PKEY_ED25519 => return Some(Kind::Ed25519),
+            c::EVP_PKEY_X25519 => return Some(Kind::X25519),
+            _ => {}
+        }
         // SAFETY: the key lives; both take it read-only.
         let (rsa, ec) = unsafe { (c::EVP_PKEY_get0_RSA(self.raw()), c::EVP_PKEY_get0_EC_KEY(self.raw())) };
         if !rsa.is_null() {
@@ -198,6 +211,16 @@ impl Key {
         };
         signature.truncate(usize::try_from(length).map_err(|_| Refused)?);
         if good == 1 { Ok(signature) } else { Err(Refused) }
+    }
+
+    /// The 32 octets of a private key on Curve25519 (RFC 8032 section 5.1.5, RFC 7748 section 5).
+    pub(super) fn octets(&self) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        let mut octets = Zeroizing::new(vec![0; CURVE_25519]);
+        let mut length = octets.len();
+        // SAFETY: the key lives; at most `length` octets are written, and other kinds of keys are refused.
+        let good =
+            unsafe { c::EVP_PKEY_get_raw_private_key(self.raw(), octets.as_mut_ptr(), &raw mut length) };
+        if good == 1 && length == CURVE_25519 { Ok(octets) } else { Err(Refused) }
     }
 
     fn raw(&self) -> *mut c::EVP_PKEY {

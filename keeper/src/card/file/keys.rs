@@ -2,6 +2,7 @@
 //! so no answer and no time tells anything about a wrong padding.
 
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey};
+use aws_lc_rs::signature::Ed25519KeyPair;
 use der::{Decode, Encode};
 use wafer_client::keeper::{Digest, KeyKind, KeyTransport, SignScheme};
 use x509_cert::Certificate;
@@ -9,6 +10,9 @@ use zeroize::Zeroizing;
 
 use super::ffi::{Key, Kind, Refused};
 use crate::card::{CardError, digest_info, ecdsa, oaep, padding, substitute};
+
+/// Octets of a public key of X25519 (RFC 7748 section 5).
+const X25519_OCTETS: usize = 32;
 
 /// Whether the certificate (DER) is this private key's.
 pub(super) fn belongs(pkcs8: &[u8], certificate: &[u8]) -> bool {
@@ -23,6 +27,8 @@ pub(super) fn kind(pkcs8: &[u8]) -> Option<KeyKind> {
     match Key::parse(pkcs8).ok()?.kind()? {
         Kind::Rsa { .. } => Some(KeyKind::Rsa),
         Kind::Ec { .. } => Some(KeyKind::Ec),
+        Kind::Ed25519 => Some(KeyKind::Ed25519),
+        Kind::X25519 => Some(KeyKind::X25519),
     }
 }
 
@@ -32,8 +38,12 @@ pub(super) fn sign(
     algorithm: Digest,
     digest: &[u8],
 ) -> Result<Vec<u8>, CardError> {
-    digest_info::check(algorithm, digest)?;
     let key = Key::parse(pkcs8).map_err(failed)?;
+    if (scheme, key.kind()) == (SignScheme::Ed25519, Some(Kind::Ed25519)) {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&key.octets().map_err(failed)?);
+        return Ok(pair.map_err(|_| failed(Refused))?.sign(digest).as_ref().to_vec());
+    }
+    digest_info::check(algorithm, digest)?;
     match (scheme, key.kind()) {
         (SignScheme::RsaPkcs1, Some(Kind::Rsa { bits })) => {
             let block = padding::pkcs1(algorithm, digest, bits.div_ceil(8))?;
@@ -69,6 +79,9 @@ pub(super) fn unwrap_key(
 }
 
 pub(super) fn derive(pkcs8: &[u8], peer_point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError> {
+    if peer_point.len() == X25519_OCTETS {
+        return agree_x25519(pkcs8, peer_point);
+    }
     let algorithm = match ecdsa::field_length(peer_point) {
         Some(32) => &agreement::ECDH_P256,
         Some(48) => &agreement::ECDH_P384,
@@ -77,8 +90,27 @@ pub(super) fn derive(pkcs8: &[u8], peer_point: &[u8]) -> Result<Zeroizing<Vec<u8
     };
     // The point is the sender's: one of another curve, or of none, is a decryption that fails like any other.
     let key = PrivateKey::from_private_key_der(algorithm, pkcs8).map_err(|_| CardError::Decryption)?;
+    agree(&key, algorithm, peer_point)
+}
+
+/// Points of small order are refused, like those of another curve.
+fn agree_x25519(pkcs8: &[u8], peer_point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError> {
+    let key = Key::parse(pkcs8).map_err(failed)?;
+    if key.kind() != Some(Kind::X25519) {
+        return Err(CardError::Decryption);
+    }
+    let octets = key.octets().map_err(failed)?;
+    let key = PrivateKey::from_private_key(&agreement::X25519, &octets).map_err(|_| CardError::Decryption)?;
+    agree(&key, &agreement::X25519, peer_point)
+}
+
+fn agree(
+    key: &PrivateKey,
+    algorithm: &'static agreement::Algorithm,
+    peer_point: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, CardError> {
     let peer = UnparsedPublicKey::new(algorithm, peer_point);
-    agreement::agree(&key, peer, CardError::Decryption, |shared| Ok(Zeroizing::new(shared.to_vec())))
+    agreement::agree(key, peer, CardError::Decryption, |shared| Ok(Zeroizing::new(shared.to_vec())))
 }
 
 fn failed(_: Refused) -> CardError {

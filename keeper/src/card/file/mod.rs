@@ -75,6 +75,7 @@ impl Card for FileCard {
         Ok(PinFlags {
             login_required: self.has_password,
             pin_pad: false,
+            global: false,
             tries: TriesLeft::Unknown,
             format: PinFormat::PASSWORD,
         })

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use wafer_client::keeper::{KeyInfo, KeyKind};
 
 use super::pfx::LARGEST;
-use crate::card::{CardError, Contents};
+use crate::card::{CardError, Contents, kind};
 
 /// What is public of a file is not larger.
 const LARGEST_NOTE: u64 = 4 * LARGEST as u64;
@@ -36,7 +36,6 @@ pub(super) struct Note {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     label: String,
-    rsa: bool,
     /// PEM.
     certificate: String,
 }
@@ -45,7 +44,7 @@ impl Note {
     pub(super) fn new(label: String, has_password: bool, contents: &Contents) -> Result<Self, CardError> {
         let known = |key: &KeyInfo| {
             let certificate = to_pem(&key.certificate)?;
-            Ok(Known { label: key.label.clone(), rsa: key.kind == KeyKind::Rsa, certificate })
+            Ok(Known { label: key.label.clone(), certificate })
         };
         let keys = contents.keys.iter().map(known).collect::<Result<_, CardError>>()?;
         let others = contents.others.iter().map(|other| to_pem(other)).collect::<Result<_, _>>()?;
@@ -56,7 +55,7 @@ impl Note {
     pub(super) fn contents(&self, id: &str) -> Contents {
         let key = |known: &Known| {
             let certificate = from_pem(&known.certificate)?;
-            let kind = if known.rsa { KeyKind::Rsa } else { KeyKind::Ec };
+            let kind = kind::of_certificate(&certificate)?;
             Some(key_info(id, known.label.clone(), kind, certificate))
         };
         Contents {
@@ -205,17 +204,23 @@ fn failed(error: &io::Error) -> CardError {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
     use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
 
     use super::*;
 
     const ID: &str = "00112233445566778899";
+
+    fn certificate() -> Vec<u8> {
+        let make = "req -x509 -newkey ed25519 -noenc -keyout /dev/null -subj /CN=alice -outform DER";
+        Command::new("openssl").args(make.split(' ')).output().unwrap().stdout
+    }
 
     #[test]
     fn a_file_is_kept_as_it_came_and_is_the_persons_own() {
         let home = tempfile::tempdir().unwrap();
         let folder = Folder(home.path().join("files"));
         assert!(folder.ids().unwrap().is_empty());
-        let key = key_info(ID, "alice".to_owned(), KeyKind::Ec, vec![0x30, 0]);
+        let key = key_info(ID, "alice".to_owned(), KeyKind::Ed25519, certificate());
         let contents = Contents { keys: vec![key.clone()], others: vec![vec![0x30, 1, 5]] };
         let note = Note::new("alice.p12".to_owned(), true, &contents).unwrap();
         folder.keep(ID, b"as it came", &note).unwrap();

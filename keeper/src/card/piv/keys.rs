@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::apdu::{Channel, Command, send};
 use super::slots::Slot;
 use super::tlv;
-use crate::card::{CardError, digest_info, ecdsa, oaep, padding, substitute};
+use crate::card::{CardError, digest_info, ecdsa, kind, oaep, padding, substitute};
 
 /// Tags inside the dynamic authentication template.
 const TEMPLATE: u32 = 0x7c;
@@ -23,7 +23,17 @@ pub(super) enum Shape {
     Rsa { bits: usize },
     /// Elliptic curve with field elements of so many octets.
     Ec { field: usize },
+    /// Ed25519: not in the standard; YubiKeys have it since their firmware 5.7.
+    Ed25519,
+    /// X25519, likewise.
+    X25519,
 }
+
+/// Octets of an Ed25519 signature (RFC 8032 section 5.1.6), and of X25519's keys and secrets (RFC 7748 section 5).
+const ED25519_SIGNATURE: usize = 64;
+const X25519_OCTETS: usize = 32;
+/// The longest message for Ed25519: signed attributes are far shorter, and so is what any card takes.
+const LONGEST_MESSAGE: usize = 16 * 1024;
 
 impl Shape {
     /// Reads a certificate (DER); `None` if its key is of no kind that PIV has.
@@ -31,10 +41,11 @@ impl Shape {
         let certificate = Certificate::from_der(certificate).ok()?;
         let key = certificate.tbs_certificate().subject_public_key_info();
         let octets = key.subject_public_key.raw_bytes();
-        let shape = match key.algorithm.oid.to_string().as_str() {
-            "1.2.840.113549.1.1.1" => Self::Rsa { bits: modulus_bits(octets)? },
-            "1.2.840.10045.2.1" => Self::Ec { field: ecdsa::field_length(octets)? },
-            _ => return None,
+        let shape = match kind::of(key)? {
+            KeyKind::Rsa => Self::Rsa { bits: modulus_bits(octets)? },
+            KeyKind::Ec => Self::Ec { field: ecdsa::field_length(octets)? },
+            KeyKind::Ed25519 => Self::Ed25519,
+            KeyKind::X25519 => Self::X25519,
         };
         shape.algorithm().map(|_| shape)
     }
@@ -44,10 +55,13 @@ impl Shape {
         match self {
             Self::Rsa { .. } => KeyKind::Rsa,
             Self::Ec { .. } => KeyKind::Ec,
+            Self::Ed25519 => KeyKind::Ed25519,
+            Self::X25519 => KeyKind::X25519,
         }
     }
 
-    /// The algorithm identifier (SP 800-78-5 table 10; RSA-4096 as YubiKey and Nitrokey have it).
+    /// The algorithm identifier (SP 800-78-5 table 10; RSA-4096 as YubiKey and Nitrokey have it, Curve25519 as
+    /// YubiKey has it).
     fn algorithm(self) -> Option<u8> {
         match self {
             Self::Rsa { bits: 1024 } => Some(0x06),
@@ -56,6 +70,8 @@ impl Shape {
             Self::Rsa { bits: 4096 } => Some(0x16),
             Self::Ec { field: 32 } => Some(0x11),
             Self::Ec { field: 48 } => Some(0x14),
+            Self::Ed25519 => Some(0xe0),
+            Self::X25519 => Some(0xe1),
             _ => None,
         }
     }
@@ -95,13 +111,21 @@ impl Key {
         self.slot
     }
 
-    /// A signature of `digest`.
+    /// A signature of `digest`; by Ed25519 of the message that it is then.
     pub(super) fn signature(
         &self,
         scheme: SignScheme,
         algorithm: Digest,
         digest: &[u8],
     ) -> Result<Prepared, CardError> {
+        if (scheme, self.shape) == (SignScheme::Ed25519, Shape::Ed25519) {
+            let fits = digest.len() <= LONGEST_MESSAGE;
+            return if fits {
+                self.prepare(CHALLENGE, digest)
+            } else {
+                Err(CardError::Argument("so long a message"))
+            };
+        }
         digest_info::check(algorithm, digest)?;
         match (scheme, self.shape) {
             (SignScheme::RsaPkcs1, Shape::Rsa { bits }) => {
@@ -126,13 +150,14 @@ impl Key {
         self.prepare(CHALLENGE, &[&vec![0; missing][..], encrypted].concat())
     }
 
-    /// ECDH with an uncompressed point.
+    /// ECDH with an uncompressed point, or X25519 with its 32 octets.
     pub(super) fn agreement(&self, peer_point: &[u8]) -> Result<Prepared, CardError> {
         match self.shape {
             // The point is the sender's: one that does not fit is a decryption that fails, like any other.
             Shape::Ec { field } if ecdsa::is_on_curve(peer_point, field) => {
                 self.prepare(EXPONENTIATION, peer_point)
             }
+            Shape::X25519 if peer_point.len() == X25519_OCTETS => self.prepare(EXPONENTIATION, peer_point),
             _ => Err(CardError::Decryption),
         }
     }
@@ -144,21 +169,26 @@ impl Key {
         Ok(Prepared { command, header: [0x87, algorithm, self.slot.reference()] })
     }
 
-    /// Whether a result of this key has the length that it must have.
-    fn check_length(&self, result: &[u8]) -> Result<(), CardError> {
+    /// Whether a result of this key is as long as it must be, and one that may be used.
+    fn check_result(&self, result: &[u8]) -> Result<(), CardError> {
         let fits = match self.shape {
             Shape::Rsa { bits } => result.len() == bits.div_ceil(8),
             Shape::Ec { field } => result.len() == field,
+            Shape::Ed25519 => result.len() == ED25519_SIGNATURE,
+            // Zeros alone are what a point of small order gives (RFC 7748 section 6.1): a secret that all know.
+            Shape::X25519 => {
+                result.len() == X25519_OCTETS && result.iter().fold(0, |all, one| all | one) != 0
+            }
         };
         if fits { Ok(()) } else { Err(CardError::Failed(format!("a result of {} octets", result.len()))) }
     }
 
     /// Looks at a signature that the card gave, and gives it on as CMS wants it.
     pub(super) fn finish_signature(&self, signature: &[u8]) -> Result<Vec<u8>, CardError> {
-        if matches!(self.shape, Shape::Rsa { .. }) {
-            self.check_length(signature)?;
-        }
         // ECDSA comes as Ecdsa-Sig-Value already.
+        if !matches!(self.shape, Shape::Ec { .. }) {
+            self.check_result(signature)?;
+        }
         Ok(signature.to_vec())
     }
 
@@ -175,7 +205,7 @@ impl Key {
             }
             block => Some(block?),
         };
-        let block = block.filter(|block| self.check_length(block).is_ok());
+        let block = block.filter(|block| self.check_result(block).is_ok());
         let length = usize::try_from(transport.key_length).unwrap_or_default();
         if !transport.oaep {
             return substitute::unpad_or_random(block.as_deref().map_or(&[], Vec::as_slice), length);
@@ -193,7 +223,7 @@ impl Key {
         match shared {
             Err(CardError::Failed(_) | CardError::Unsupported(_)) => Err(CardError::Decryption),
             shared => shared.and_then(|shared| {
-                self.check_length(&shared).map_err(|_| CardError::Decryption)?;
+                self.check_result(&shared).map_err(|_| CardError::Decryption)?;
                 Ok(shared)
             }),
         }
@@ -209,5 +239,46 @@ impl Prepared {
         let response =
             response.ok_or_else(|| CardError::Failed("an answer without a response".to_owned()))?;
         Ok(Zeroizing::new(response.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn key(slot: &str, shape: Shape) -> Key {
+        Key { slot: Slot::from_hex(slot).unwrap(), shape }
+    }
+
+    #[test]
+    fn ed25519_signs_a_message_of_any_length_as_it_is() {
+        let key = key("9a", Shape::Ed25519);
+        let prepared = key.signature(SignScheme::Ed25519, Digest::Sha512, b"message").unwrap();
+        assert_eq!(prepared.header, [0x87, 0xe0, 0x9a]);
+        assert_eq!(*prepared.command, *b"\x7c\x0b\x82\x00\x81\x07message");
+        let long = vec![0; LONGEST_MESSAGE + 1];
+        let refused = |scheme, message| {
+            matches!(key.signature(scheme, Digest::Sha512, message), Err(CardError::Argument(_)))
+        };
+        assert!(refused(SignScheme::Ed25519, &long));
+        assert!(refused(SignScheme::Ecdsa, &[7; 64]));
+        assert!(key.finish_signature(&[1; 64]).is_ok() && key.finish_signature(&[1; 63]).is_err());
+        assert!(key.agreement(&[9; 32]).is_err(), "it agrees with nobody");
+    }
+
+    #[test]
+    fn x25519_takes_32_octets_and_no_secret_that_all_know() {
+        let key = key("9d", Shape::X25519);
+        let prepared = key.agreement(&[9; 32]).unwrap();
+        assert_eq!(prepared.header, [0x87, 0xe1, 0x9d]);
+        assert_eq!(prepared.command[..6], [0x7c, 0x24, 0x82, 0, 0x85, 0x20]);
+        assert!(matches!(key.agreement(&[9; 65]), Err(CardError::Decryption)));
+        assert!(key.signature(SignScheme::Ed25519, Digest::Sha512, b"message").is_err(), "it signs nothing");
+        let finished = |secret: &[u8]| key.finish_agreement(Ok(Zeroizing::new(secret.to_vec())));
+        assert_eq!(*finished(&[5; 32]).unwrap(), [5; 32]);
+        for wrong in [&[0; 32][..], &[5; 31], &[]] {
+            assert_eq!(finished(wrong), Err(CardError::Decryption));
+        }
     }
 }

@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 use super::{Authentication, Card, CardError, Contents, PinFlags, PinUse};
 use crate::pin::secret::Secret;
 use keys::{Key, Prepared};
+use objects::PinReference;
 use visit::Visitor;
 
 pub use source::Readers;
@@ -60,10 +61,20 @@ impl PivCard {
                 Authentication::Entered(pin) => visitor.verify(pin)?,
                 Authentication::Kept(_) if slot.always_authenticate() => return Err(CardError::EveryUse),
                 Authentication::Kept(pin) => visitor.verify_kept(pin)?,
+                Authentication::Confirmed(pin) => visitor.verify_confirmed(pin)?,
                 Authentication::Session | Authentication::PinPad => return Err(CardError::NeedsLogin),
             }
             prepared.run(visitor.channel()?)
         })
+    }
+
+    /// The PUK resets the application's PIN (SP 800-73-5 part 2, section 3.2.3). Where another one opens the card that
+    /// is of no help: the global PIN is its issuer's.
+    fn has_puk(&self) -> Result<(), CardError> {
+        match self.visitor.pin() {
+            PinReference::Application => Ok(()),
+            PinReference::Global => Err(CardError::Unsupported("unblocking the global PIN".to_owned())),
+        }
     }
 
     fn read_contents(&mut self) -> Result<Contents, CardError> {
@@ -81,6 +92,7 @@ impl Card for PivCard {
         Ok(PinFlags {
             login_required: true,
             pin_pad: false,
+            global: self.visitor.pin() == PinReference::Global,
             tries: TriesLeft::exactly(tries),
             format: pin::FORMAT,
         })
@@ -163,11 +175,19 @@ impl Card for PivCard {
     }
 
     fn puk_flags(&mut self) -> Result<PinFlags, CardError> {
+        self.has_puk()?;
         // No command of the standard tells the PUK's tries.
-        Ok(PinFlags { login_required: true, pin_pad: false, tries: TriesLeft::Unknown, format: pin::FORMAT })
+        Ok(PinFlags {
+            login_required: true,
+            pin_pad: false,
+            global: false,
+            tries: TriesLeft::Unknown,
+            format: pin::FORMAT,
+        })
     }
 
     fn unblock(&mut self, puk: &Secret, new: &Secret) -> Result<(), CardError> {
+        self.has_puk()?;
         self.visitor.unblock(puk, new)
     }
 

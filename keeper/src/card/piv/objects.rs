@@ -113,18 +113,45 @@ mod tests {
         assert_eq!(certificate(&[]), None);
     }
 
+    fn discovery(policy: &[u8]) -> Vec<u8> {
+        tlv::encode(0x7e, &[tlv::encode(0x4f, &[0xa0; 11]), tlv::encode(0x5f2f, policy)].concat())
+    }
+
     #[test]
     fn the_discovery_object_says_which_pin() {
-        let discovery = |policy: [u8; 2]| {
-            tlv::encode(0x7e, &[tlv::encode(0x4f, &[0xa0; 11]), tlv::encode(0x5f2f, &policy)].concat())
-        };
-        for (policy, pin) in [
-            ([0x40, 0], PinReference::Application),
-            ([0x60, 0x10], PinReference::Application),
-            ([0x60, 0x20], PinReference::Global),
-            ([0x40, 0x20], PinReference::Application),
+        use PinReference::{Application, Global};
+        for (first, second, pin) in [
+            // The application's only, the global one too, with fingerprints, virtual contacts, a pairing code.
+            (0x40, 0x00, Application),
+            (0x40, 0x10, Application),
+            (0x60, 0x10, Application),
+            (0x60, 0x20, Global),
+            (0x50, 0x10, Application),
+            (0x70, 0x10, Application),
+            (0x70, 0x20, Global),
+            (0x48, 0x00, Application),
+            (0x4c, 0x00, Application),
+            (0x68, 0x20, Global),
+            (0x6c, 0x20, Global),
+            (0x7c, 0x20, Global),
+            // A primary PIN that does not satisfy the card's rules is of no use.
+            (0x40, 0x20, Application),
+            (0x50, 0x20, Application),
         ] {
-            assert_eq!(pin_reference(&discovery(policy)), pin, "{policy:x?}");
+            assert_eq!(pin_reference(&discovery(&[first, second])), pin, "{first:02x} {second:02x}");
+        }
+    }
+
+    #[test]
+    fn no_other_policy_makes_the_global_pin_the_primary_one() {
+        for policy in 0..=u16::MAX {
+            let [satisfies, primary] = policy.to_be_bytes();
+            let global = satisfies & 0x20 != 0 && primary == 0x20;
+            let pin = pin_reference(&discovery(&[satisfies, primary]));
+            assert_eq!(pin == PinReference::Global, global, "{policy:04x}");
+        }
+        for broken in [&discovery(&[]), &discovery(&[0x60]), &discovery(&[0x60, 0x20])[..12], &[0x7e, 0]] {
+            assert_eq!(pin_reference(broken), PinReference::Application, "{broken:x?}");
         }
         assert_eq!(pin_reference(&[]), PinReference::Application);
     }

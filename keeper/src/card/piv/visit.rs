@@ -63,6 +63,11 @@ impl Visitor {
         self.in_reader = in_reader;
     }
 
+    /// Which PIN opens the card.
+    pub(super) fn pin(&self) -> PinReference {
+        self.pin
+    }
+
     /// Works with the card, in a visit that has begun or begins now. [`Self::leave`] ends it.
     pub(super) fn visit<T>(
         &mut self,
@@ -138,6 +143,11 @@ impl Visitor {
         if self.visit.as_ref().is_some_and(|visit| visit.open) {
             return Ok(());
         }
+        self.verify_confirmed(secret)
+    }
+
+    /// The same, also where it was verified in this visit: some keys want that right before each use.
+    pub(super) fn verify_confirmed(&mut self, secret: &Secret) -> Result<(), CardError> {
         if self.tries()? < SAFE_TRIES.min(self.most_tries) {
             return Err(CardError::NeedsLogin);
         }

@@ -1,5 +1,6 @@
 //! Private-key operations of a token.
 
+use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::elliptic_curve::{EcKdf, Ecdh1DeriveParams};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
@@ -53,7 +54,7 @@ impl Opened<'_> {
     }
 }
 
-/// Signs a digest; see [`crate::card::Card::sign`].
+/// Signs a digest, or by Ed25519 a message; see [`crate::card::Card::sign`].
 pub(super) fn sign(
     opened: &Opened<'_>,
     handle: ObjectHandle,
@@ -62,8 +63,9 @@ pub(super) fn sign(
     algorithm: Digest,
     digest: &[u8],
 ) -> Result<Vec<u8>, CardError> {
-    if scheme == SignScheme::Ed25519 {
-        return Err(CardError::Unsupported("ed25519".to_owned()));
+    if (scheme, key.kind) == (SignScheme::Ed25519, KeyKind::Ed25519) {
+        let mechanism = Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure));
+        return opened.sign(&mechanism, handle, digest).map_err(Failed::operation);
     }
     digest_info::check(algorithm, digest)?;
     match (scheme, key.kind) {

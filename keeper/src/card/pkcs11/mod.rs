@@ -89,7 +89,9 @@ impl Token {
         let each_use = match authentication {
             _ if !wants_login => EachUse::No,
             Authentication::Session => return Err(CardError::EveryUse),
-            Authentication::Kept(pin) | Authentication::Entered(pin) => EachUse::With(Some(pin)),
+            Authentication::Kept(pin) | Authentication::Confirmed(pin) | Authentication::Entered(pin) => {
+                EachUse::With(Some(pin))
+            }
             Authentication::PinPad => EachUse::With(None),
         };
         Ok((handle, each_use))
@@ -129,6 +131,7 @@ impl Card for Token {
         Ok(PinFlags {
             login_required: info.login_required(),
             pin_pad: info.protected_authentication_path(),
+            global: false,
             tries,
             format: format(&info),
         })
@@ -212,7 +215,7 @@ impl Card for Token {
         let info = self.same_token()?;
         let tries = tries(info.so_pin_locked(), info.so_pin_final_try(), info.so_pin_count_low());
         let pin_pad = info.protected_authentication_path();
-        Ok(PinFlags { login_required: true, pin_pad, tries, format: PinFormat::ANY })
+        Ok(PinFlags { login_required: true, pin_pad, global: false, tries, format: PinFormat::ANY })
     }
 
     /// The security officer's PIN takes the PUK's place (PKCS#11 section 5.5: C_InitPIN).

@@ -10,7 +10,7 @@ use x509_cert::Certificate;
 use x509_cert::ext::pkix::BasicConstraints;
 
 use super::errors;
-use crate::card::{CardError, Contents};
+use crate::card::{CardError, Contents, kind};
 
 /// More certificates than this on one token are left out; a listing must fit the link's message.
 const MOST_KEYS: usize = 20;
@@ -121,12 +121,8 @@ fn examine(value: &[u8]) -> Option<(Option<KeyKind>, bool)> {
     }
     let certificate = Certificate::from_der(value).ok()?;
     let body = certificate.tbs_certificate();
-    let algorithm = body.subject_public_key_info().algorithm.oid.to_string();
-    let kind = match algorithm.as_str() {
-        "1.2.840.113549.1.1.1" => Some(KeyKind::Rsa),
-        "1.2.840.10045.2.1" => Some(KeyKind::Ec),
-        _ => None,
-    };
+    // No module at hand agrees by X25519.
+    let kind = kind::of(body.subject_public_key_info()).filter(|kind| *kind != KeyKind::X25519);
     let constraints = body.get_extension::<BasicConstraints>().ok().flatten();
     Some((kind, constraints.is_some_and(|(_, constraints)| constraints.ca)))
 }

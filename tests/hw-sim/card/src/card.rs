@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::applet::{Applet, run};
+use crate::applet::run;
 use crate::diary::Diary;
 use crate::fault::{Effect, Fault};
+use crate::front::{Front, GlobalPin};
 use crate::iso::{Command, Layer, status};
 use crate::reader::{self, Order};
 
@@ -39,11 +40,23 @@ struct Shared {
 impl Card {
     /// The card whose flash lies in `folder`; an empty folder makes a new one. It is in no reader yet.
     pub fn new(folder: &Path) -> Self {
+        Self::made(folder, None)
+    }
+
+    /// The same with a global PIN, which this value remembers, not the flash.
+    pub fn with_global_pin(folder: &Path, global: GlobalPin) -> Self {
+        Self::made(folder, Some(global))
+    }
+
+    fn made(folder: &Path, global: Option<GlobalPin>) -> Self {
         let shared = Arc::new(Shared::default());
         let (plugs, plugged) = channel();
         let (folder, theirs) = (folder.to_owned(), Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("card".to_owned());
-        let thread = thread.spawn(move || run(&folder, |applet| live(applet, &plugged, &theirs))).unwrap();
+        let life = move || {
+            run(&folder, |applet| live(Front::new(applet, &folder, global), &plugged, &theirs));
+        };
+        let thread = thread.spawn(life).unwrap();
         Self { shared, plugs: Some(plugs), thread: Some(thread) }
     }
 
@@ -115,24 +128,24 @@ impl Shared {
 }
 
 /// The card's life: in one reader after the other, until nobody holds it any more.
-fn live(mut applet: Applet<'_>, plugged: &Receiver<TcpStream>, shared: &Shared) {
+fn live(mut front: Front<'_>, plugged: &Receiver<TcpStream>, shared: &Shared) {
     let mut layer = Layer::default();
     while let Ok(stream) = plugged.recv() {
         // The reader's end of the connection is the card's removal, and no error.
-        let _ = serve(&stream, &mut applet, &mut layer, shared);
-        lose_power(&mut applet, &mut layer);
+        let _ = serve(&stream, &mut front, &mut layer, shared);
+        lose_power(&mut front, &mut layer);
     }
 }
 
 fn serve(
     reader: &TcpStream,
-    applet: &mut Applet<'_>,
+    front: &mut Front<'_>,
     layer: &mut Layer,
     shared: &Shared,
 ) -> std::io::Result<()> {
     loop {
         match reader::next(reader)? {
-            Order::Reset => lose_power(applet, layer),
+            Order::Reset => lose_power(front, layer),
             Order::AnswerToReset => {
                 let atr = if *shared.short.lock().unwrap() { ATR } else { ATR_EXTENDED };
                 reader::answer(reader, atr)?;
@@ -141,7 +154,7 @@ fn serve(
                 shared.diary.command(&apdu);
                 layer.extended = !*shared.short.lock().unwrap();
                 let answer = match layer.take(&apdu) {
-                    Ok(command) => obey(&command, applet, layer, shared),
+                    Ok(command) => obey(&command, front, layer, shared),
                     Err(answer) => Some(answer),
                 };
                 // Silent until the reader is gone.
@@ -154,24 +167,24 @@ fn serve(
 }
 
 /// The answer to a whole command, or what goes wrong instead; `None` is silence.
-fn obey(command: &Command, applet: &mut Applet<'_>, layer: &mut Layer, shared: &Shared) -> Option<Vec<u8>> {
+fn obey(command: &Command, front: &mut Front<'_>, layer: &mut Layer, shared: &Shared) -> Option<Vec<u8>> {
     for effect in shared.effects(command) {
         match effect {
             Effect::Delay(time) => std::thread::sleep(time),
             Effect::Status(word) => return Some(status(word)),
             Effect::Silence => return None,
-            Effect::Restart => lose_power(applet, layer),
+            Effect::Restart => lose_power(front, layer),
             Effect::Before(apdu) => {
                 if let Ok(other) = layer.take(&apdu) {
-                    layer.answer(&other, applet);
+                    layer.answer(&other, front);
                 }
             }
         }
     }
-    Some(layer.answer(command, applet))
+    Some(layer.answer(command, front))
 }
 
-fn lose_power(applet: &mut Applet<'_>, layer: &mut Layer) {
-    applet.shut();
+fn lose_power(front: &mut Front<'_>, layer: &mut Layer) {
+    front.shut();
     layer.reset();
 }

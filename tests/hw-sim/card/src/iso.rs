@@ -1,7 +1,7 @@
 //! ISO 7816-4 below the applet: short and extended lengths, command chaining, GET RESPONSE, and which applet
 //! is selected. The applet itself knows whole commands only.
 
-use crate::applet::Applet;
+use crate::front::Front;
 
 /// The PIV card application's AID without its version (SP 800-73-4 part 1, section 2.2).
 const PIV_AID: &[u8] = &[0xa0, 0, 0, 3, 8, 0, 0, 0x10, 0];
@@ -112,11 +112,11 @@ impl Layer {
     }
 
     /// Lets the right applet answer; the first part of what it says.
-    pub(crate) fn answer(&mut self, command: &Command, applet: &mut Applet<'_>) -> Vec<u8> {
+    pub(crate) fn answer(&mut self, command: &Command, card: &mut Front<'_>) -> Vec<u8> {
         let (data, word) = if command.instruction == SELECT {
-            self.select(command, applet)
+            self.select(command, card)
         } else if self.selected {
-            applet.execute(command)
+            card.execute(command)
         } else {
             (Vec::new(), 0x6d00)
         };
@@ -127,7 +127,7 @@ impl Layer {
         self.some_of_the_rest(command.expected)
     }
 
-    fn select(&mut self, command: &Command, applet: &mut Applet<'_>) -> (Vec<u8>, u16) {
+    fn select(&mut self, command: &Command, card: &mut Front<'_>) -> (Vec<u8>, u16) {
         let aid = &command.data;
         let is_piv = aid.len() >= SHORTEST_AID && (PIV_AID.starts_with(aid) || aid.starts_with(PIV_AID));
         if !is_piv {
@@ -135,7 +135,7 @@ impl Layer {
         }
         self.selected = true;
         // The applet knows its whole name and that without the version only.
-        applet.execute(&Command { data: PIV_AID.to_vec(), ..command.clone() })
+        card.execute(&Command { data: PIV_AID.to_vec(), ..command.clone() })
     }
 
     fn some_of_the_rest(&mut self, expected: usize) -> Vec<u8> {
