@@ -11,9 +11,10 @@ mod padding;
 pub mod pin;
 pub mod piv;
 pub mod pkcs11;
+mod readers;
 pub mod substitute;
 
-use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, SignScheme};
+use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, ReaderInfo, SignScheme};
 use zeroize::Zeroizing;
 
 use crate::pin::secret::Secret;
@@ -170,12 +171,26 @@ pub trait Card: Send {
         let _ = (puk, new);
         Err(CardError::Unsupported("unblocking the PIN".to_owned()))
     }
+    /// Its source is about to begin anew: gives back all that it has of it. Every later call fails with
+    /// [`CardError::Gone`].
+    fn close(&mut self) {}
     /// Nothing more waits for the card at the moment: the place to end a transaction that was kept for the
     /// next operation. Must not wait for a person.
     fn rest(&mut self) {}
     /// A person is asked now, who takes their time: until the next call another program may have the card,
     /// for itself alone too.
     fn step_aside(&mut self) {}
+}
+
+/// Whether a source has to begin anew. Its tokens are locked when it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeginAnew {
+    /// It has not.
+    No,
+    /// Once no token of it is unlocked or works: until then it lists what it had.
+    Unused,
+    /// At once, since there is something to list that it cannot see.
+    AtOnce,
 }
 
 /// Where tokens come from.
@@ -185,6 +200,22 @@ pub trait Source: Send {
     /// Whether tokens can come and go (readers, not software): then pcscd is asked to tell when.
     fn is_removable(&self) -> bool {
         false
+    }
+    /// Whether it must begin anew before it can list what is there now.
+    fn wants_to_begin_anew(&mut self) -> Result<BeginAnew, CardError> {
+        Ok(BeginAnew::No)
+    }
+    /// Begins anew; every card that it had opened was closed before.
+    fn begin_anew(&mut self) -> Result<(), CardError> {
+        Ok(())
+    }
+    /// The readers whose card was looked at.
+    fn readers(&self) -> Vec<ReaderInfo> {
+        Vec::new()
+    }
+    /// Learns which cards are used directly by another keeper.
+    fn settle(&mut self, readers: Vec<ReaderInfo>) {
+        drop(readers);
     }
     /// Opens a token that [`Self::present`] just listed.
     fn open(&mut self, identity: &Identity) -> Result<Box<dyn Card>, CardError>;

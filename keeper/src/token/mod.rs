@@ -176,6 +176,11 @@ impl Token {
         self.logged_in.load(Ordering::SeqCst)
     }
 
+    /// Whether it is unlocked, works, or a person is asked for its PIN.
+    pub fn is_in_use(&self) -> bool {
+        self.is_logged_in() || self.running.load(Ordering::SeqCst) > 0 || !self.waiting.is_empty()
+    }
+
     /// Reads what the token says about its PIN, before a dialog about it opens; costs no try.
     pub async fn pin_flags(&self) -> Result<PinFlags, CardError> {
         let flags = self.worker.call(Urgency::Queued, |card| {
@@ -240,6 +245,15 @@ impl Token {
             (self.common.on_hang)();
             Err(CardError::Hung)
         })
+    }
+
+    /// Gives back what it has of its source, which begins anew.
+    pub async fn close(&self) -> Result<(), CardError> {
+        let close = self.worker.call(Urgency::Queued, |card| {
+            card.close();
+            Ok(())
+        });
+        close.await
     }
 
     /// Called when the last request of a login is done: with "never cache" it is forgotten here.

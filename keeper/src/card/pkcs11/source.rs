@@ -29,6 +29,13 @@ impl Module {
     }
 }
 
+impl Module {
+    /// Calls C_Finalize: all that it has opened must be closed before.
+    pub(super) fn end(self) -> Result<(), CardError> {
+        self.pkcs11.finalize().map_err(errors::read)
+    }
+}
+
 impl Source for Module {
     fn present(&mut self) -> Result<Vec<(Identity, String)>, CardError> {
         let mut found: Vec<(Identity, String)> = Vec::new();
