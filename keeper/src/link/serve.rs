@@ -110,6 +110,8 @@ fn common(settings: &Settings, changed: Arc<Notify>) -> Common {
         module_deadline: settings.module_deadline,
         dialog_timeout: settings.dialog_timeout,
         confirm_each_use: settings.confirm_each_use,
+        // OpenSC's own locks are of no use: it leaves one locked for ever where a card is pulled while it reads.
+        turn: settings.beside_piv.then(Arc::default),
         on_hang: Arc::new(|| {
             tracing::error!("the module does not answer: this keeper ends");
             tokio::spawn(async {

@@ -20,7 +20,7 @@ use crate::pin::cache::{Lease, Lives, Next};
 use crate::pin::kept::Kept;
 use crate::pin::secret::Secret;
 use crate::pin::waiting::Waiting;
-use worker::{OnHang, Urgency, Worker};
+use worker::{OnHang, Turn, Urgency, Worker};
 
 /// Forgetting may take so long before the process ends itself: with it ends every login.
 pub const FORGET_WITHIN: Duration = Duration::from_secs(2);
@@ -36,6 +36,8 @@ pub struct Common {
     pub dialog_timeout: Duration,
     /// A kept PIN and a click may stand for the PIN of a key that wants it at every use.
     pub confirm_each_use: bool,
+    /// Where the module takes one call at a time.
+    pub turn: Turn,
     /// Ends the process soon.
     pub on_hang: OnHang,
     /// Told when a list, a key or a PIN state changed.
@@ -76,7 +78,8 @@ impl Token {
     ) -> std::io::Result<Arc<Self>> {
         let pin_use = card.pin_use();
         let on_hang = Arc::clone(&common.on_hang);
-        let worker = Worker::start("token", card, common.module_deadline, on_hang, |card| card.rest())?;
+        let (deadline, turn) = (common.module_deadline, common.turn.clone());
+        let worker = Worker::start("token", card, deadline, on_hang, turn, |card| card.rest())?;
         let format = PinFormat::ANY;
         let flags = PinFlags { login_required: true, pin_pad: false, tries: TriesLeft::Unknown, format };
         Ok(Arc::new(Self {

@@ -37,8 +37,14 @@ impl Registry {
     /// Starts the source's thread; the source itself is loaded by the first listing.
     pub fn new(load: Load, common: Common) -> std::io::Result<Self> {
         let place = Place::NotLoaded(Some(load));
-        let source =
-            Worker::start("module", place, common.module_deadline, Arc::clone(&common.on_hang), |_| {})?;
+        let source = Worker::start(
+            "module",
+            place,
+            common.module_deadline,
+            Arc::clone(&common.on_hang),
+            common.turn.clone(),
+            |_| {},
+        )?;
         Ok(Self {
             source,
             tokens: Mutex::default(),
@@ -398,6 +404,7 @@ mod tests {
             module_deadline: hour,
             dialog_timeout: hour,
             confirm_each_use: false,
+            turn: None,
             on_hang: Arc::new(|| panic!("no call hangs here")),
             changed: Arc::clone(&changed),
         };
@@ -493,6 +500,7 @@ mod tests {
             module_deadline: hour,
             dialog_timeout: hour,
             confirm_each_use: false,
+            turn: None,
             on_hang: Arc::new(|| {}),
             changed,
         };

@@ -1,9 +1,9 @@
 //! PKCS#11 modules of others: OpenSC's beside PIV cards that are used directly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use hw_sim::caller::{flag, text};
 use hw_sim::piv::{GRACE, LAURA, PivCard};
 use hw_sim::pki::Somebody;
-use hw_sim::wait::until_async;
 use hw_sim::{Options, PivWorld, mail, openssl, options};
 use wafer_test_card::{Effect, Exchange, Fault};
 use zbus::Variant;
@@ -18,13 +18,6 @@ fn silent() -> Options {
 async fn signs(world: &PivWorld, somebody: impl Somebody, options: Options) {
     let message = mail::message(somebody, "Through one of two ways.");
     openssl::verify(&world.with_pin(world.caller.sign(&message, options)).await.unwrap());
-}
-
-/// Signs, and waits until what follows from a login is done: OpenSC is not to be caught while it reads, since it leaves a
-/// lock of its own behind where a card goes just then.
-async fn logs_in(world: &PivWorld, somebody: impl Somebody) {
-    signs(world, somebody, world.place()).await;
-    world.pin_is("unlocked").await;
 }
 
 /// A card that PIV cards' keeper leaves to others: the first to select the PIV application on it is told that there
@@ -92,7 +85,7 @@ async fn a_card_for_opensc_in_the_place_of_one_that_is_used_directly() {
         world.pcscd.is_empty(0);
         other.card.plug(world.pcscd.port(0));
         world.lists(1).await;
-        logs_in(&world, LAURA).await;
+        signs(&world, LAURA, world.place()).await;
         other.card.pull();
         world.lists(0).await;
         world.plug();
@@ -145,8 +138,11 @@ async fn with_the_direct_way_off_all_cards_are_opensc_s() {
     let settings = std::fs::read_to_string(world.folder().join("waferd.toml")).unwrap();
     std::fs::write(world.folder().join("waferd.toml"), format!("{settings}[piv]\nenabled = false\n"))
         .unwrap();
-    until_async("OpenSC's keeper", || (module_keepers(&world) == 1).then_some(())).await;
-    world.lists(1).await;
+    world
+        .waits_until("the card through OpenSC", |tokens| {
+            tokens.iter().any(|token| flag(token, "Present") && text(token, "Source") == "opensc")
+        })
+        .await;
     signs(&world, GRACE, world.place()).await;
     assert!(of_opensc_s(&world.card) > 0);
 }

@@ -69,7 +69,7 @@ impl BesidePiv {
     fn load(&mut self, readers: &Readers) -> Result<&mut Loaded, CardError> {
         let ignored = readers.not_ours();
         self.configuration.ignore(&ignored).map_err(|error| CardError::Failed(error.to_string()))?;
-        let module = Module::load(&self.library, &self.name)?;
+        let module = Module::load_without_locks(&self.library, &self.name)?;
         Ok(self.loaded.insert(Loaded { module, ignored, listed: Vec::new() }))
     }
 }

@@ -22,14 +22,25 @@ pub struct Module {
 impl Module {
     /// Loads the library and calls C_Initialize. May run any code of the vendor's and take any time.
     pub fn load(path: &Path, name: &str) -> Result<Self, CardError> {
+        let module = Self::loaded(path, name)?;
+        let threads = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+        module.pkcs11.initialize(threads).map_err(errors::read)?;
+        Ok(module)
+    }
+
+    /// The same where the keeper makes one call at a time.
+    pub(super) fn load_without_locks(path: &Path, name: &str) -> Result<Self, CardError> {
+        let module = Self::loaded(path, name)?;
+        module.raw.initialize_without_locks().map_err(errors::read)?;
+        Ok(module)
+    }
+
+    fn loaded(path: &Path, name: &str) -> Result<Self, CardError> {
         let pkcs11 = Pkcs11::new(path).map_err(errors::read)?;
-        pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map_err(errors::read)?;
         let raw = Arc::new(Raw::of(path).map_err(errors::read)?);
         Ok(Self { pkcs11, raw, name: name.to_owned(), slots: Vec::new() })
     }
-}
 
-impl Module {
     /// Calls C_Finalize: all that it has opened must be closed before.
     pub(super) fn end(self) -> Result<(), CardError> {
         self.pkcs11.finalize().map_err(errors::read)
