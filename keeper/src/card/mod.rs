@@ -98,6 +98,25 @@ pub struct Identity {
     pub manufacturer: String,
 }
 
+impl Identity {
+    /// With texts that people can be shown, and that the link takes.
+    pub fn plain(self) -> Self {
+        Self {
+            id: self.id,
+            label: plain(&self.label),
+            serial: plain(&self.serial),
+            model: plain(&self.model),
+            manufacturer: plain(&self.manufacturer),
+        }
+    }
+}
+
+/// A card's or a module's text without control characters: tpm2-pkcs11 fills up with NUL, which D-Bus does not take.
+pub fn plain(text: &str) -> String {
+    let text: String = text.chars().filter(|character| !character.is_control()).collect();
+    text.trim().to_owned()
+}
+
 /// Certificates of a token.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
@@ -229,5 +248,17 @@ pub trait Source: Send {
     fn remove(&mut self, identity: &Identity) -> Result<(), CardError> {
         let _ = identity;
         Err(CardError::Unsupported("removing a token".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_filled_up_is_plain() {
+        assert_eq!(plain("chip\0\0\0"), "chip");
+        assert_eq!(plain(" J\u{f6}rg's\tcard\u{85}  "), "J\u{f6}rg'scard");
+        assert_eq!(plain("\0"), "");
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use wafer_client::keeper::{KeyInfo, PinState, TokenInfo, TriesLeft};
 
-use crate::card::{Card, CardError, Contents, Identity, PinFlags, PinFormat, PinUse};
+use crate::card::{Card, CardError, Contents, Identity, PinFlags, PinFormat, PinUse, plain};
 use crate::pin::cache::{Lease, Lives, Next};
 use crate::pin::kept::Kept;
 use crate::pin::secret::Secret;
@@ -102,8 +102,11 @@ impl Token {
 
     /// Reads flags and certificates afresh.
     pub async fn refresh(&self, reader: String) -> Result<TokenInfo, CardError> {
-        let (flags, contents) =
+        let (flags, mut contents) =
             self.worker.call(Urgency::Queued, |card| Ok((card.pin_flags()?, card.contents()?))).await?;
+        for key in &mut contents.keys {
+            key.label = plain(&key.label);
+        }
         *lock(&self.reader) = reader;
         *lock(&self.flags) = flags;
         *lock(&self.contents) = Arc::new(contents);

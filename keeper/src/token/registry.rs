@@ -9,7 +9,7 @@ use wafer_client::keeper::{KeyInfo, ReaderInfo, TokenInfo};
 use super::hotplug::Hotplug;
 use super::worker::{Urgency, Worker};
 use super::{Common, Token};
-use crate::card::{BeginAnew, CardError, Source};
+use crate::card::{BeginAnew, CardError, Source, plain};
 use crate::pin::secret::Secret;
 
 /// Loads the source; run once, on the source's own thread.
@@ -62,7 +62,10 @@ impl Registry {
         self.begin_anew_if_need_be().await?;
         let look = self.source.call(Urgency::Queued, |place| {
             let source = loaded(place)?;
-            Ok((source.present()?, source.is_removable()))
+            let present = source.present()?.into_iter();
+            let present: Vec<_> =
+                present.map(|(identity, reader)| (identity.plain(), plain(&reader))).collect();
+            Ok((present, source.is_removable()))
         });
         let (present, removable) = look.await?;
         if removable {

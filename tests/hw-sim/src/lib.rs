@@ -19,6 +19,7 @@
 //! | [`Logind`] | a private system bus with a logind that a test can have lock the screen or sleep |
 //! | [`pkcs12`] | key files, made by OpenSSL and by NSS |
 //! | [`slapd`] | an LDAP server with people in it |
+//! | [`tpm::Tpm`] | a TPM with a token on it |
 //! | [`World`] | all of it together |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -38,6 +39,7 @@ pub mod programs;
 mod screen;
 pub mod slapd;
 pub mod softhsm;
+pub mod tpm;
 pub mod waferd;
 pub mod wait;
 pub mod world;

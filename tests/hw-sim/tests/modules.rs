@@ -1,10 +1,14 @@
-//! PKCS#11 modules of others: OpenSC's beside PIV cards that are used directly.
+//! PKCS#11 modules of others: OpenSC's beside PIV cards that are used directly, and a TPM's.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use hw_sim::caller::{flag, text};
+use hw_sim::caller::{MAIL, answer_inline, flag, inline, output, refused, text};
 use hw_sim::piv::{GRACE, LAURA, PivCard};
 use hw_sim::pki::Somebody;
-use hw_sim::{Options, PivWorld, mail, openssl, options};
+use hw_sim::softhsm::{PIN, WRONG_PIN};
+use hw_sim::tpm::{self, Tpm};
+use hw_sim::wait::within;
+use hw_sim::{Options, PivWorld, Scene, mail, openssl, options};
+use wafer_client::{ErrorKind, WaferError};
 use wafer_test_card::{Effect, Exchange, Fault};
 use zbus::Variant;
 
@@ -45,6 +49,22 @@ fn of_opensc_s(card: &PivCard) -> usize {
 fn module_keepers(world: &PivWorld) -> usize {
     let is_module_s = |line: String| line.contains(" pkcs11 --module ");
     world.waferd.keepers().iter().filter(|keeper| keeper.command_line().is_some_and(is_module_s)).count()
+}
+
+/// A world with a TPM's token alone.
+async fn with_tpm() -> (Scene, Tpm) {
+    let tpm = Tpm::new();
+    let scene = Scene::bare(|settings| {
+        settings.set("trust-folder", &hw_sim::piv::trust_folder().display().to_string());
+        settings.add_tpm("tpm", &tpm);
+    });
+    (scene.await, tpm)
+}
+
+async fn opens(scene: &Scene, sealed: &[u8]) -> Result<(), WaferError> {
+    let reply = scene.caller.run(MAIL, "Decrypt", inline(sealed), answer_inline(), silent()).await?;
+    assert!(String::from_utf8_lossy(&output(&reply)).contains("For the chip."));
+    Ok(())
 }
 
 async fn with_opensc() -> PivWorld {
@@ -145,4 +165,44 @@ async fn with_the_direct_way_off_all_cards_are_opensc_s() {
         .await;
     signs(&world, GRACE, world.place()).await;
     assert!(of_opensc_s(&world.card) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tpm_signs_and_opens_what_it_can_and_names_what_it_can_not() {
+    let (scene, tpm) = with_tpm().await;
+    for holder in [&tpm.oscar, &tpm.peggy] {
+        let message = mail::message(holder, "On the board.");
+        let signed = scene.with_pin(scene.caller.sign(&message, scene.place())).await;
+        openssl::verify(&signed.unwrap());
+    }
+    let message = mail::message(&tpm.oscar, "For the chip.");
+    opens(&scene, &openssl::encrypt(&message, "SMIME", &[&tpm.oscar], &["-aes-256-cbc"])).await.unwrap();
+    for oaep in ["sha1", "sha256"] {
+        let options = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", &format!("rsa_oaep_md:{oaep}")];
+        let sealed = openssl::encrypt_for(&message, &tpm.oscar, &options);
+        opens(&scene, &sealed).await.unwrap();
+    }
+    let sealed = openssl::encrypt(&message, "SMIME", &[&tpm.peggy], &["-aes-256-cbc"]);
+    let error = refused(opens(&scene, &sealed).await, ErrorKind::UnsupportedAlgorithm);
+    assert!(error.message.contains(tpm::LABEL), "tpm2-pkcs11 has no C_DeriveKey: {error}");
+    let both = openssl::encrypt(&message, "SMIME", &[&tpm.peggy, &tpm.oscar], &["-aes-256-cbc"]);
+    opens(&scene, &both).await.unwrap();
+    assert_eq!(scene.person.dialogs(), 1, "one PIN for it all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_pin_of_a_tpm_is_said_and_costs_one_try() {
+    let (mut scene, tpm) = with_tpm().await;
+    assert_eq!(tpm.failures(), 0);
+    let (caller, place, message) =
+        (scene.caller.clone(), scene.place(), mail::message(&tpm.oscar, "With the wrong one first."));
+    let call = tokio::spawn(async move { caller.sign(&message, place).await });
+    scene.answers(1, WRONG_PIN).await;
+    let person = scene.person.clone();
+    let said = tokio::task::spawn_blocking(move || person.reads_dialog(2)).await.unwrap();
+    assert!(said.contains("wrong"), "{said}");
+    scene.answers(2, PIN).await;
+    openssl::verify(&within("the signature", call).await.unwrap().unwrap());
+    scene.waferd.stop();
+    assert_eq!(tpm.failures(), 1);
 }

@@ -90,9 +90,10 @@ impl Source for Module {
 
 /// A token's identity: serial and model within this module, never the slot, which changes.
 pub(super) fn identity(module: &str, info: &TokenInfo) -> Identity {
-    // Some software tokens have no serial number: their label then is all that tells them apart.
+    // Some tokens have no serial number, or zeros (tpm2-pkcs11): their label then is all that tells them apart.
     let serial = info.serial_number().trim();
-    let distinct = if serial.is_empty() { info.label() } else { serial };
+    let is_serial = serial.chars().any(|digit| digit != '0' && !digit.is_control());
+    let distinct = if is_serial { serial } else { info.label() };
     let mut context = digest::Context::new(&digest::SHA256);
     for part in ["pkcs11", module, info.model().trim(), distinct] {
         context.update(part.as_bytes());
