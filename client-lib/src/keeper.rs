@@ -349,6 +349,17 @@ pub struct TokenInfo {
     pub other_certificates: u32,
 }
 
+/// A reader with a card in it that the keeper of PIV cards has looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct ReaderInfo {
+    /// Its name, as pcscd has it.
+    pub name: String,
+    /// pcscd's count of insertions and removals at that time: with another count it is another card's.
+    pub count: u32,
+    /// Its card is used directly: other keepers leave it alone.
+    pub taken: bool,
+}
+
 /// One line of the keeper's log, as `wafer log` shows it. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct LogEntry {
@@ -377,6 +388,14 @@ pub struct LogEntry {
 pub trait Keeper {
     /// Lists the tokens that are present, afresh. The first call waits for the module to load.
     async fn tokens(&self) -> zbus::Result<Vec<TokenInfo>>;
+
+    /// The readers with a card in them, as this keeper found them at its last listing: none, if it does not look at
+    /// cards itself.
+    async fn readers(&self) -> zbus::Result<Vec<ReaderInfo>>;
+
+    /// Tells a keeper that stays beside the one of PIV cards what that has found: of other readers' cards it knows
+    /// nothing yet, and leaves them alone too.
+    async fn settle_readers(&self, readers: &[ReaderInfo]) -> zbus::Result<()>;
 
     /// Certificates of a token that belong to no key of it: at most 64, DER.
     async fn certificates(&self, token: &str) -> zbus::Result<Vec<Vec<u8>>>;

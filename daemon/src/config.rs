@@ -13,7 +13,7 @@
 //! | `[[module]] network` | `false` | the module may open inet sockets (network HSMs) |
 //! | `[[module]] state` | `[]` | folders that the module may write |
 //! | `[[module]] environment` | `{}` | variables set for the keeper that loads the module |
-//! | `[piv] enabled` | `true` | PIV cards are used directly over PC/SC, where pcscd listens |
+//! | `[piv] enabled` | `true` | PIV cards are used directly over PC/SC, where pcscd listens, and OpenSC's module leaves them alone |
 //! | `p11-kit` | `true` if no module is named | use the modules that p11-kit's registry names |
 //! | `[pin] idle-timeout-s` | `600` | seconds without use after which a PIN is forgotten; 0: never cached |
 //! | `[pin] max-timeout-s` | `7200` | seconds after which it is forgotten in any case; 0: never cached |

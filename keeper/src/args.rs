@@ -40,6 +40,8 @@ pub struct Settings {
     pub name: String,
     /// The module may open internet sockets (network HSMs).
     pub network: bool,
+    /// Cards that another keeper uses directly as PIV cards are left alone, as waferd tells.
+    pub beside_piv: bool,
     /// A kept PIN and a click may stand for the PIN of a key that wants it at every use.
     pub confirm_each_use: bool,
     /// Directories the module may write in.
@@ -65,6 +67,7 @@ impl Settings {
             kind,
             name: String::new(),
             network: false,
+            beside_piv: false,
             confirm_each_use: false,
             state: Vec::new(),
             environment: Vec::new(),
@@ -104,6 +107,7 @@ fn settings(kind: Kind, mut arguments: impl Iterator<Item = String>) -> Result<S
     while let Some(option) = arguments.next() {
         match option.as_str() {
             "--network" => settings.network = true,
+            "--beside-piv" => settings.beside_piv = true,
             "--confirm-each-use" => settings.confirm_each_use = true,
             _ => {
                 let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
@@ -165,13 +169,13 @@ mod tests {
 
     #[test]
     fn the_whole_command_line_is_understood() {
-        let line = "pkcs11 --module /m.so --name soft --network --confirm-each-use --state /a --state /b --env K=V=W \
+        let line = "pkcs11 --module /m.so --name soft --network --beside-piv --confirm-each-use --state /a --state /b --env K=V=W \
                     --pinentry /p --idle-timeout-ms 1 --max-timeout-ms 2 --dialog-timeout-ms 3 --module-deadline-ms 4";
         let Command::Keep(settings) = parse(words(line)).unwrap() else { panic!("no keeper") };
         assert_eq!(settings.kind, Kind::Pkcs11 { module: "/m.so".into() });
         assert_eq!(settings.state, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(settings.environment, [("K".to_owned(), "V=W".to_owned())]);
-        assert!(settings.network && settings.confirm_each_use);
+        assert!(settings.network && settings.beside_piv && settings.confirm_each_use);
         assert_eq!(settings.module_deadline, Duration::from_millis(4));
     }
 

@@ -9,6 +9,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use wafer_client::keeper::LINK_FD;
 use wafer_keeper::args::{Command, Kind, Settings, parse};
+use wafer_keeper::card::pkcs11::Configuration;
 use wafer_keeper::{confine, link, prompt, roots, sys};
 
 fn main() -> ExitCode {
@@ -41,9 +42,12 @@ fn keep(settings: Settings) -> Result<(), String> {
     trace();
     let helper = prompt::helper::spawn().map_err(|error| format!("the prompt helper: {error}"))?;
     sys::set_environment(&settings.environment);
+    let configuration = settings.beside_piv.then(|| Configuration::new(&settings.environment));
+    let configuration = configuration.transpose().map_err(|error| format!("settings in memory: {error}"))?;
+    sys::set_environment(configuration.as_ref().map(Configuration::variable).as_slice());
     confine::confine(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| error.to_string())?.block_on(link::serve(settings, link, helper))
+    runtime.map_err(|error| error.to_string())?.block_on(link::serve(settings, configuration, link, helper))
 }
 
 /// Confined like a keeper: the module is foreign code too.

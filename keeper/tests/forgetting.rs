@@ -56,6 +56,7 @@ async fn the_token_refuses_after_every_forgetting() {
             module_deadline: Duration::from_secs(30),
             dialog_timeout: Duration::from_secs(30),
             confirm_each_use: false,
+            turn: None,
             on_hang: Arc::new(|| panic!("the module hangs")),
             changed: Arc::clone(&changed),
         };

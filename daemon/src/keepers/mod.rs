@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use wafer_client::WaferError;
-use wafer_client::keeper::{Consent, ConsentRequest, KeyInfo, LogEntry, PinState, TokenInfo};
+use wafer_client::keeper::{Consent, ConsentRequest, KeyInfo, LogEntry, PinState, ReaderInfo, TokenInfo};
 
 use crate::config::{Current, Settings};
 use crate::identity::Identity;
@@ -76,6 +76,8 @@ pub struct Keepers {
     /// What is known of cards over restarts.
     remembered: Arc<Remembered>,
     chains: chain::Chains,
+    /// The readers' cards, as the keeper of PIV cards found them.
+    readers: watch::Sender<Vec<ReaderInfo>>,
     screen_locked: watch::Sender<bool>,
     /// Keys in files are neither shown nor used.
     cards_only: AtomicBool,
@@ -92,6 +94,7 @@ impl Keepers {
             desk: desk::Screen::default(),
             remembered: Arc::new(Remembered::open(&now.data_folder)),
             chains: chain::Chains::default(),
+            readers: watch::Sender::default(),
             screen_locked: watch::Sender::new(false),
             cards_only: AtomicBool::new(now.flag("identities.smart-card-only")),
             changed: watch::Sender::new(0),
@@ -104,20 +107,37 @@ impl Keepers {
     /// a slow module's tokens then appear later.
     pub async fn discover(&self, patience: Duration) {
         let until = Instant::now() + patience;
-        for start in start(self.reachable()) {
-            let _ = tokio::time::timeout_at(until.into(), start).await;
+        // Which cards are left to a module beside the keeper of PIV cards is known after that one's look.
+        for beside_piv in [false, true] {
+            for start in start(self.reachable().filter(|slot| slot.is_beside_piv() == beside_piv)) {
+                let _ = tokio::time::timeout_at(until.into(), start).await;
+            }
         }
     }
 
     /// Takes up settings as they change, for ever: what a new module shows appears, the keeper of one that is gone
     /// ends and forgets its PINs, and so does one whose settings changed, for another to take its place.
     pub async fn follow(self: Arc<Self>) {
+        tokio::spawn(self.clone().follow_readers());
         let mut changes = self.settings.changes();
         while changes.changed().await.is_ok() {
             let new = self.adopt(&self.settings.get());
             if !new.is_empty() {
                 start(self.reachable().filter(|slot| new.iter().any(|new| Arc::ptr_eq(new, slot))));
                 self.changed.send_modify(|count| *count += 1);
+            }
+        }
+    }
+
+    /// Hands on to modules beside the keeper of PIV cards what that one finds in the readers, for ever.
+    async fn follow_readers(self: Arc<Self>) {
+        let mut readers = self.readers.subscribe();
+        // What came between the first look and now.
+        readers.mark_changed();
+        while readers.changed().await.is_ok() {
+            let beside = self.offered().filter(|slot| slot.is_beside_piv());
+            for follow in beside.map(|slot| tokio::spawn(async move { slot.follow_readers().await })) {
+                let _ = follow.await;
             }
         }
     }
@@ -160,6 +180,8 @@ impl Keepers {
             listing: tokio::sync::Mutex::default(),
             held: Mutex::new(held),
             remembered: self.remembered.clone(),
+            readers: self.readers.clone(),
+            settled: watch::Sender::default(),
             screen_locked: self.screen_locked.subscribe(),
             changed: self.changed.clone(),
         });
@@ -178,14 +200,14 @@ impl Keepers {
     /// # Errors
     /// The call was ended meanwhile.
     pub async fn look_again(&self, call: &Call) -> Result<(), WaferError> {
-        let looks: Vec<_> = self
-            .reachable()
-            .map(|slot| tokio::spawn(async move { slot.refresh(&*slot.running().await?).await }))
-            .collect();
+        let look = |slot: Arc<Slot>| tokio::spawn(async move { slot.refresh(&*slot.running().await?).await });
         let all = async {
-            for look in looks {
-                if let Ok(Err(error)) = look.await {
-                    tracing::warn!(%error, "a module's tokens cannot be listed");
+            for beside_piv in [false, true] {
+                let slots = self.reachable().filter(|slot| slot.is_beside_piv() == beside_piv);
+                for look in slots.map(look).collect::<Vec<_>>() {
+                    if let Ok(Err(error)) = look.await {
+                        tracing::warn!(%error, "a module's tokens cannot be listed");
+                    }
                 }
             }
         };
@@ -197,7 +219,7 @@ impl Keepers {
     }
 
     fn reachable(&self) -> impl Iterator<Item = Arc<Slot>> {
-        self.offered().filter(|slot| slot.source.is_reachable())
+        self.offered().filter(|slot| slot.is_reachable())
     }
 
     /// The sources that may be used.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use wafer_client::keeper::{GrantRequest, PinState, TokenInfo};
+use wafer_client::keeper::{GrantRequest, PinState, ReaderInfo, TokenInfo};
 use wafer_client::{ErrorKind, WaferError};
 
 use super::held::{Held, identities_of};
@@ -29,6 +29,10 @@ pub(super) struct Slot {
     pub(super) held: Mutex<Held>,
     /// What is known of cards over restarts.
     pub(super) remembered: Arc<Remembered>,
+    /// The readers' cards, as the keeper of PIV cards found them.
+    pub(super) readers: watch::Sender<Vec<ReaderInfo>>,
+    /// What of that its keeper, if it is beside that one, was told last.
+    pub(super) settled: watch::Sender<Vec<ReaderInfo>>,
     pub(super) screen_locked: watch::Receiver<bool>,
     pub(super) changed: watch::Sender<u64>,
 }
@@ -38,9 +42,25 @@ impl Slot {
     pub(super) fn serves(&self, settings: &Settings) -> bool {
         let of = |settings: &Settings| {
             let Settings { keeper, pinentry, pin, module_deadline, .. } = settings;
-            (keeper.clone(), pinentry.clone(), *pin, *module_deadline)
+            let beside_piv = self.source.is_beside_piv(settings);
+            (keeper.clone(), pinentry.clone(), *pin, *module_deadline, beside_piv)
         };
         of(&self.settings) == of(settings)
+    }
+
+    /// Whether the keeper of PIV cards looks at its cards first.
+    pub(super) fn is_beside_piv(&self) -> bool {
+        self.source.is_beside_piv(&self.settings)
+    }
+
+    /// Whether there is anything to start a keeper for now.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.source.is_reachable() && (!self.is_beside_piv() || self.has_card())
+    }
+
+    /// Whether the keeper of PIV cards left it a card.
+    fn has_card(&self) -> bool {
+        self.readers.borrow().iter().any(|reader| !reader.taken)
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, Held> {
@@ -195,10 +215,43 @@ impl Slot {
         }
     }
 
+    /// The keeper of PIV cards has looked at other cards: those that it left are listed, and what is gone is gone.
+    pub(super) async fn follow_readers(self: &Arc<Self>) {
+        if self.has_card()
+            && let Err(error) = self.running().await
+        {
+            tracing::warn!(module = self.source.name(), %error, "no keeper");
+        }
+        if self.current().is_none() {
+            self.shows_nothing();
+        } else if *self.settled.borrow() != *self.readers.borrow() {
+            self.catch_up().await;
+        }
+    }
+
+    fn shows_nothing(&self) {
+        self.held().replace(Vec::new(), Vec::new());
+        self.changed.send_modify(|count| *count += 1);
+    }
+
     /// Asks `running` for its tokens and remembers them.
     pub(super) async fn refresh(&self, running: &Running) -> Result<(), WaferError> {
         let _alone = self.listing.lock().await;
+        if self.is_beside_piv() {
+            let readers = self.readers.borrow().clone();
+            running.call(running.keeper.settle_readers(&readers)).await?;
+            self.settled.send_replace(readers);
+        }
         let infos = running.call(running.keeper.tokens()).await?;
+        if self.source.keeps_watch() {
+            let readers = running.call(running.keeper.readers()).await?;
+            self.readers.send_if_modified(|known| {
+                *known != readers && {
+                    *known = readers;
+                    true
+                }
+            });
+        }
         let (mut tokens, mut identities) = (Vec::new(), Vec::new());
         for info in infos {
             let others = self.others(running, &info).await;
@@ -258,6 +311,9 @@ impl Slot {
         running.gone().await;
         // A keeper that is gone holds no PIN.
         self.forgot_pins("");
+        if self.is_beside_piv() && !self.has_card() {
+            self.shows_nothing();
+        }
     }
 
     /// The keeper forgot the PIN of `token`, or of every token if that is empty.

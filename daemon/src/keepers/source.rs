@@ -77,6 +77,12 @@ impl Source {
         matches!(self, Self::Readers)
     }
 
+    /// Whether it shares pcscd's readers with the keeper of PIV cards, which has the first look at each card: OpenSC's
+    /// module, whose drivers know PIV cards too.
+    pub(super) fn is_beside_piv(&self, settings: &Settings) -> bool {
+        settings.piv.enabled && matches!(self, Self::Module(module) if is_opensc(&module.path))
+    }
+
     /// Variables that the settings give its keeper beside the usual ones.
     pub(super) fn environment(&self) -> BTreeMap<String, String> {
         match self {
@@ -109,6 +115,13 @@ impl Source {
         }
         arguments
     }
+}
+
+/// Whether a library is OpenSC's module, by whichever of its names (`opensc-pkcs11.so`, `onepin-opensc-pkcs11.so`) or
+/// through a link.
+fn is_opensc(library: &Path) -> bool {
+    let library = library.canonicalize().unwrap_or(library.to_owned());
+    library.file_name().is_some_and(|name| name.to_string_lossy().contains("opensc-pkcs11"))
 }
 
 /// Whether a file was imported into `folder`.

@@ -120,6 +120,9 @@ fn arguments(source: &Source, settings: &Settings) -> Vec<OsString> {
     ] {
         add(name, time.as_millis().to_string().as_ref());
     }
+    if source.is_beside_piv(settings) {
+        arguments.push("--beside-piv".into());
+    }
     if settings.pin.confirm_each_use {
         arguments.push("--confirm-each-use".into());
     }

@@ -148,7 +148,11 @@ async fn open_key(
 fn another_may_serve(error: &WaferError) -> bool {
     matches!(
         error.kind,
-        ErrorKind::DecryptionFailed | ErrorKind::NoToken | ErrorKind::WrongToken | ErrorKind::TokenFailed
+        ErrorKind::DecryptionFailed
+            | ErrorKind::NoToken
+            | ErrorKind::WrongToken
+            | ErrorKind::TokenFailed
+            | ErrorKind::UnsupportedAlgorithm
     )
 }
 

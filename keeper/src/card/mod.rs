@@ -12,9 +12,10 @@ mod padding;
 pub mod pin;
 pub mod piv;
 pub mod pkcs11;
+mod readers;
 pub mod substitute;
 
-use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, SignScheme};
+use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, ReaderInfo, SignScheme};
 use zeroize::Zeroizing;
 
 use crate::pin::secret::Secret;
@@ -98,6 +99,25 @@ pub struct Identity {
     pub manufacturer: String,
 }
 
+impl Identity {
+    /// With texts that people can be shown, and that the link takes.
+    pub fn plain(self) -> Self {
+        Self {
+            id: self.id,
+            label: plain(&self.label),
+            serial: plain(&self.serial),
+            model: plain(&self.model),
+            manufacturer: plain(&self.manufacturer),
+        }
+    }
+}
+
+/// A card's or a module's text without control characters: tpm2-pkcs11 fills up with NUL, which D-Bus does not take.
+pub fn plain(text: &str) -> String {
+    let text: String = text.chars().filter(|character| !character.is_control()).collect();
+    text.trim().to_owned()
+}
+
 /// Certificates of a token.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
@@ -171,12 +191,26 @@ pub trait Card: Send {
         let _ = (puk, new);
         Err(CardError::Unsupported("unblocking the PIN".to_owned()))
     }
+    /// Its source is about to begin anew: gives back all that it has of it. Every later call fails with
+    /// [`CardError::Gone`].
+    fn close(&mut self) {}
     /// Nothing more waits for the card at the moment: the place to end a transaction that was kept for the
     /// next operation. Must not wait for a person.
     fn rest(&mut self) {}
     /// A person is asked now, who takes their time: until the next call another program may have the card,
     /// for itself alone too.
     fn step_aside(&mut self) {}
+}
+
+/// Whether a source has to begin anew. Its tokens are locked when it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeginAnew {
+    /// It has not.
+    No,
+    /// Once no token of it is unlocked or works: until then it lists what it had.
+    Unused,
+    /// At once, since there is something to list that it cannot see.
+    AtOnce,
 }
 
 /// Where tokens come from.
@@ -186,6 +220,22 @@ pub trait Source: Send {
     /// Whether tokens can come and go (readers, not software): then pcscd is asked to tell when.
     fn is_removable(&self) -> bool {
         false
+    }
+    /// Whether it must begin anew before it can list what is there now.
+    fn wants_to_begin_anew(&mut self) -> Result<BeginAnew, CardError> {
+        Ok(BeginAnew::No)
+    }
+    /// Begins anew; every card that it had opened was closed before.
+    fn begin_anew(&mut self) -> Result<(), CardError> {
+        Ok(())
+    }
+    /// The readers whose card was looked at.
+    fn readers(&self) -> Vec<ReaderInfo> {
+        Vec::new()
+    }
+    /// Learns which cards are used directly by another keeper.
+    fn settle(&mut self, readers: Vec<ReaderInfo>) {
+        drop(readers);
     }
     /// Opens a token that [`Self::present`] just listed.
     fn open(&mut self, identity: &Identity) -> Result<Box<dyn Card>, CardError>;
@@ -199,5 +249,17 @@ pub trait Source: Send {
     fn remove(&mut self, identity: &Identity) -> Result<(), CardError> {
         let _ = identity;
         Err(CardError::Unsupported("removing a token".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_filled_up_is_plain() {
+        assert_eq!(plain("chip\0\0\0"), "chip");
+        assert_eq!(plain(" J\u{f6}rg's\tcard\u{85}  "), "J\u{f6}rg'scard");
+        assert_eq!(plain("\0"), "");
     }
 }

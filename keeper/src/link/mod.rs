@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_bytes::{ByteBuf, Bytes};
 use wafer_client::keeper::{
     Consent, ConsentRequest, Digest, GrantId, GrantRequest, KeyInfo, KeyTransport, LogEntry, Operation,
-    SignScheme, TokenInfo,
+    ReaderInfo, SignScheme, TokenInfo,
 };
 use wafer_client::{ErrorKind, WaferError};
 use zbus::OwnedFd;
@@ -196,6 +196,14 @@ impl Keeper {
         // Asked for when a card or a login came or went: nothing like it will happen soon.
         wafer_client::memory::give_back();
         listed.map_err(|error| self.refuse(error.into()))
+    }
+
+    async fn readers(&self) -> Result<Vec<ReaderInfo>, WaferError> {
+        self.registry.readers().await.map_err(|error| self.refuse(error.into()))
+    }
+
+    async fn settle_readers(&self, readers: Vec<ReaderInfo>) -> Result<(), WaferError> {
+        self.registry.settle(readers).await.map_err(|error| self.refuse(error.into()))
     }
 
     async fn certificates(&self, token: &str) -> Result<Vec<Vec<u8>>, WaferError> {

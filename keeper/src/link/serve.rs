@@ -16,7 +16,7 @@ use crate::args::{Kind, Settings};
 use crate::card::Source;
 use crate::card::file::Files;
 use crate::card::piv::Readers;
-use crate::card::pkcs11::Module;
+use crate::card::pkcs11::{BesidePiv, Configuration, Module};
 use crate::pin::cache::Lives;
 use crate::pin::insert::Absent;
 use crate::pin::unlock::Asking;
@@ -30,11 +30,17 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// The exit status of a keeper whose module hangs (EX_SOFTWARE).
 const HUNG: i32 = 70;
 
-/// Serves the link; ends when it closes or on SIGTERM, with every login forgotten.
-pub async fn serve(settings: Settings, link: OwnedFd, helper: OwnedFd) -> Result<(), String> {
+/// Serves the link; ends when it closes or on SIGTERM, with every login forgotten. `configuration` is the module's,
+/// where it stays beside the keeper of PIV cards.
+pub async fn serve(
+    settings: Settings,
+    configuration: Option<Configuration>,
+    link: OwnedFd,
+    helper: OwnedFd,
+) -> Result<(), String> {
     let changed = Arc::new(Notify::new());
     let common = common(&settings, Arc::clone(&changed));
-    let registry = Arc::new(Registry::new(load(&settings), common).map_err(text)?);
+    let registry = Arc::new(Registry::new(load(&settings, configuration), common).map_err(text)?);
     let prompter = Prompter::new(helper, settings.pinentry.clone(), settings.dialog_timeout).map_err(text)?;
 
     let log = Arc::new(Log::default());
@@ -77,12 +83,17 @@ pub async fn serve(settings: Settings, link: OwnedFd, helper: OwnedFd) -> Result
 }
 
 /// How the source of tokens comes to life.
-fn load(settings: &Settings) -> Load {
+fn load(settings: &Settings, configuration: Option<Configuration>) -> Load {
     let name = settings.name.clone();
     match settings.kind.clone() {
-        Kind::Pkcs11 { module } => {
-            Box::new(move || Ok(Box::new(Module::load(&module, &name)?) as Box<dyn Source>))
-        }
+        Kind::Pkcs11 { module } => Box::new(move || {
+            Ok(match configuration {
+                Some(configuration) => {
+                    Box::new(BesidePiv::new(module, name, configuration)) as Box<dyn Source>
+                }
+                None => Box::new(Module::load(&module, &name)?),
+            })
+        }),
         Kind::Pcsc => {
             let limit = settings.module_deadline;
             Box::new(move || Ok(Box::new(Readers::new(&name, limit)) as Box<dyn Source>))
@@ -99,6 +110,8 @@ fn common(settings: &Settings, changed: Arc<Notify>) -> Common {
         module_deadline: settings.module_deadline,
         dialog_timeout: settings.dialog_timeout,
         confirm_each_use: settings.confirm_each_use,
+        // OpenSC's own locks are of no use: it leaves one locked for ever where a card is pulled while it reads.
+        turn: settings.beside_piv.then(Arc::default),
         on_hang: Arc::new(|| {
             tracing::error!("the module does not answer: this keeper ends");
             tokio::spawn(async {

@@ -15,12 +15,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use wafer_client::keeper::{KeyInfo, PinState, TokenInfo, TriesLeft};
 
-use crate::card::{Card, CardError, Contents, Identity, PinFlags, PinFormat, PinUse};
+use crate::card::{Card, CardError, Contents, Identity, PinFlags, PinFormat, PinUse, plain};
 use crate::pin::cache::{Lease, Lives, Next};
 use crate::pin::kept::Kept;
 use crate::pin::secret::Secret;
 use crate::pin::waiting::Waiting;
-use worker::{OnHang, Urgency, Worker};
+use worker::{OnHang, Turn, Urgency, Worker};
 
 /// Forgetting may take so long before the process ends itself: with it ends every login.
 pub const FORGET_WITHIN: Duration = Duration::from_secs(2);
@@ -36,6 +36,8 @@ pub struct Common {
     pub dialog_timeout: Duration,
     /// A kept PIN and a click may stand for the PIN of a key that wants it at every use.
     pub confirm_each_use: bool,
+    /// Where the module takes one call at a time.
+    pub turn: Turn,
     /// Ends the process soon.
     pub on_hang: OnHang,
     /// Told when a list, a key or a PIN state changed.
@@ -76,7 +78,8 @@ impl Token {
     ) -> std::io::Result<Arc<Self>> {
         let pin_use = card.pin_use();
         let on_hang = Arc::clone(&common.on_hang);
-        let worker = Worker::start("token", card, common.module_deadline, on_hang, |card| card.rest())?;
+        let (deadline, turn) = (common.module_deadline, common.turn.clone());
+        let worker = Worker::start("token", card, deadline, on_hang, turn, |card| card.rest())?;
         let format = PinFormat::ANY;
         let tries = TriesLeft::Unknown;
         let flags = PinFlags { login_required: true, pin_pad: false, global: false, tries, format };
@@ -100,8 +103,11 @@ impl Token {
 
     /// Reads flags and certificates afresh.
     pub async fn refresh(&self, reader: String) -> Result<TokenInfo, CardError> {
-        let (flags, contents) =
+        let (flags, mut contents) =
             self.worker.call(Urgency::Queued, |card| Ok((card.pin_flags()?, card.contents()?))).await?;
+        for key in &mut contents.keys {
+            key.label = plain(&key.label);
+        }
         *lock(&self.reader) = reader;
         *lock(&self.flags) = flags;
         *lock(&self.contents) = Arc::new(contents);
@@ -177,6 +183,11 @@ impl Token {
         self.logged_in.load(Ordering::SeqCst)
     }
 
+    /// Whether it is unlocked, works, or a person is asked for its PIN.
+    pub fn is_in_use(&self) -> bool {
+        self.is_logged_in() || self.running.load(Ordering::SeqCst) > 0 || !self.waiting.is_empty()
+    }
+
     /// Reads what the token says about its PIN, before a dialog about it opens; costs no try.
     pub async fn pin_flags(&self) -> Result<PinFlags, CardError> {
         let flags = self.worker.call(Urgency::Queued, |card| {
@@ -241,6 +252,15 @@ impl Token {
             (self.common.on_hang)();
             Err(CardError::Hung)
         })
+    }
+
+    /// Gives back what it has of its source, which begins anew.
+    pub async fn close(&self) -> Result<(), CardError> {
+        let close = self.worker.call(Urgency::Queued, |card| {
+            card.close();
+            Ok(())
+        });
+        close.await
     }
 
     /// Called when the last request of a login is done: with "never cache" it is forgotten here.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
-use wafer_client::keeper::{KeyInfo, TokenInfo};
+use wafer_client::keeper::{KeyInfo, ReaderInfo, TokenInfo};
 
 use super::hotplug::Hotplug;
 use super::worker::{Urgency, Worker};
 use super::{Common, Token};
-use crate::card::{CardError, Source};
+use crate::card::{BeginAnew, CardError, Source, plain};
 use crate::pin::secret::Secret;
 
 /// Loads the source; run once, on the source's own thread.
@@ -37,8 +37,14 @@ impl Registry {
     /// Starts the source's thread; the source itself is loaded by the first listing.
     pub fn new(load: Load, common: Common) -> std::io::Result<Self> {
         let place = Place::NotLoaded(Some(load));
-        let source =
-            Worker::start("module", place, common.module_deadline, Arc::clone(&common.on_hang), |_| {})?;
+        let source = Worker::start(
+            "module",
+            place,
+            common.module_deadline,
+            Arc::clone(&common.on_hang),
+            common.turn.clone(),
+            |_| {},
+        )?;
         Ok(Self {
             source,
             tokens: Mutex::default(),
@@ -53,9 +59,13 @@ impl Registry {
     /// Lists the tokens afresh. Tokens that went are forgotten, new ones get their thread.
     pub async fn list(&self) -> Result<Vec<TokenInfo>, CardError> {
         let _one_at_a_time = self.listing.lock().await;
+        self.begin_anew_if_need_be().await?;
         let look = self.source.call(Urgency::Queued, |place| {
             let source = loaded(place)?;
-            Ok((source.present()?, source.is_removable()))
+            let present = source.present()?.into_iter();
+            let present: Vec<_> =
+                present.map(|(identity, reader)| (identity.plain(), plain(&reader))).collect();
+            Ok((present, source.is_removable()))
         });
         let (present, removable) = look.await?;
         if removable {
@@ -96,6 +106,34 @@ impl Registry {
         }
         self.listed.notify_waiters();
         Ok(listed)
+    }
+
+    /// Has the source begin anew where it has to, with every token locked and closed before.
+    async fn begin_anew_if_need_be(&self) -> Result<(), CardError> {
+        let wants = self.source.call(Urgency::Queued, |place| loaded(place)?.wants_to_begin_anew()).await?;
+        let in_use = || self.all().iter().any(|token| token.is_in_use());
+        if wants == BeginAnew::No || (wants == BeginAnew::Unused && in_use()) {
+            return Ok(());
+        }
+        for token in self.retain(|_| false) {
+            self.let_go(&token).await;
+            token.close().await?;
+        }
+        self.source.call(Urgency::Queued, |place| loaded(place)?.begin_anew()).await
+    }
+
+    /// The readers whose card the source has looked at.
+    pub async fn readers(&self) -> Result<Vec<ReaderInfo>, CardError> {
+        self.source.call(Urgency::Queued, |place| Ok(loaded(place)?.readers())).await
+    }
+
+    /// Tells the source which cards are used directly by another keeper; the next listing heeds it.
+    pub async fn settle(&self, readers: Vec<ReaderInfo>) -> Result<(), CardError> {
+        let settle = self.source.call(Urgency::Queued, |place| {
+            loaded(place)?.settle(readers);
+            Ok(())
+        });
+        settle.await
     }
 
     /// Waits until a listing, whoever wants it, finds the token with this id.
@@ -370,6 +408,7 @@ mod tests {
             module_deadline: hour,
             dialog_timeout: hour,
             confirm_each_use: false,
+            turn: None,
             on_hang: Arc::new(|| panic!("no call hangs here")),
             changed: Arc::clone(&changed),
         };
@@ -465,6 +504,7 @@ mod tests {
             module_deadline: hour,
             dialog_timeout: hour,
             confirm_each_use: false,
+            turn: None,
             on_hang: Arc::new(|| {}),
             changed,
         };

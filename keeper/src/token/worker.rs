@@ -21,6 +21,9 @@ pub enum Urgency {
     First,
 }
 
+/// Shared by workers of which only one may work at a time; `None` where each may.
+pub type Turn = Option<Arc<Mutex<()>>>;
+
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
 /// Handle to a thread that owns a `T`. The thread ends when the handle is dropped.
@@ -35,6 +38,7 @@ struct Shared<T> {
     /// Done when the queue has become empty.
     rest: fn(&mut T),
     deadline: Duration,
+    turn: Turn,
 }
 
 struct State<T> {
@@ -46,16 +50,18 @@ struct State<T> {
 
 impl<T: Send + 'static> Worker<T> {
     /// Starts the thread. A call longer than `deadline` fails as [`CardError::Hung`] and calls `on_hang`.
-    /// `rest` is done each time that no further job waits.
+    /// `rest` is done each time that no further job waits. Whoever waits for its `turn` counts as working.
     pub fn start(
         name: &str,
         owned: T,
         deadline: Duration,
         on_hang: OnHang,
+        turn: Turn,
         rest: fn(&mut T),
     ) -> std::io::Result<Self> {
         let state = State { jobs: VecDeque::new(), running: None, closed: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), ready: Condvar::new(), rest, deadline });
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), ready: Condvar::new(), rest, deadline, turn });
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&theirs, owned))?;
         Ok(Self { shared, on_hang })
@@ -138,12 +144,15 @@ fn work<T>(shared: &Shared<T>, mut owned: T) {
                 break None;
             }
             if state.closed {
-                return;
+                drop(state);
+                let _turn = shared.turn.as_deref().map(lock);
+                return drop(owned);
             }
             state = shared.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
         };
         drop(state);
         rested = job.is_none();
+        let _turn = shared.turn.as_deref().map(lock);
         match job {
             Some(job) => job(&mut owned),
             None => (shared.rest)(&mut owned),
@@ -168,7 +177,10 @@ mod tests {
         let flag = Arc::clone(&hung);
         let on_hang = Arc::new(move || flag.store(true, Ordering::SeqCst));
         let rest = |log: &mut Vec<u32>| log.push(0);
-        (Worker::start("test", Vec::new(), Duration::from_millis(deadline), on_hang, rest).unwrap(), hung)
+        (
+            Worker::start("test", Vec::new(), Duration::from_millis(deadline), on_hang, None, rest).unwrap(),
+            hung,
+        )
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@
 //! | [`Logind`] | a private system bus with a logind that a test can have lock the screen or sleep |
 //! | [`pkcs12`] | key files, made by OpenSSL and by NSS |
 //! | [`slapd`] | an LDAP server with people in it |
+//! | [`tpm::Tpm`] | a TPM with a token on it |
 //! | [`World`] | all of it together |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -42,6 +43,7 @@ mod screen;
 pub mod session;
 pub mod slapd;
 pub mod softhsm;
+pub mod tpm;
 pub mod waferd;
 pub mod wait;
 pub mod world;

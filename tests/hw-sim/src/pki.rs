@@ -161,6 +161,16 @@ impl Guest {
     }
 }
 
+/// A certificate of the CA's for `name` and the public key in the file `public`; `section` is `rsa` or `ec`.
+pub fn certify(public: &str, name: &str, section: &str, certificate: &Path) {
+    let mut issue = Command::new("openssl");
+    let subject = format!("/O=Wafer tests/CN={name}");
+    issue.args(["x509", "-new", "-force_pubkey", public, "-subj", &subject, "-days", "3600", "-sha256"]);
+    issue.args(["-CA", "intermediate.pem", "-CAkey", "intermediate.key", "-extfile", "openssl.cnf"]);
+    issue.args(["-extensions", section, "-out"]).arg(certificate);
+    run(issue.env("ADDRESS", format!("{name}@example.test")).current_dir(folder()));
+}
+
 /// The root certificate, PEM.
 pub fn root() -> PathBuf {
     folder().join("root.pem")

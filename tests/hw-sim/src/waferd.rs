@@ -15,6 +15,7 @@ use crate::pki;
 use crate::process::Process;
 use crate::programs::{folder, program, softhsm};
 use crate::softhsm::{SoftHsm, TestModule};
+use crate::tpm::{self, Tpm};
 use crate::wait;
 
 /// OpenSC's PKCS#11 module, where Debian puts it.
@@ -104,6 +105,11 @@ impl Settings {
         let mut environment = module.environment();
         environment.push(("SOFTHSM2_CONF", hsm.configuration().display().to_string()));
         self.add(name, &TestModule::library(), &[hsm.state(), module.state()], &environment);
+    }
+
+    /// Adds tpm2-pkcs11 with the token on `tpm`.
+    pub fn add_tpm(&mut self, name: &str, tpm: &Tpm) {
+        self.add(name, Path::new(tpm::MODULE), &[tpm.state()], &tpm.environment());
     }
 
     /// Adds OpenSC's module.

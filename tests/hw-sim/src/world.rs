@@ -146,7 +146,8 @@ impl PivWorld {
         .await;
     }
 
-    async fn waits_until(&self, what: &str, look: impl Fn(&[Reply]) -> bool) {
+    /// Waits until `look` likes the tokens' properties.
+    pub async fn waits_until(&self, what: &str, look: impl Fn(&[Reply]) -> bool) {
         let end = std::time::Instant::now() + crate::wait::LONG;
         loop {
             let objects = self.caller.objects().await;

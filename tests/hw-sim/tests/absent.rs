@@ -4,11 +4,12 @@
 use std::process::Output;
 
 use hw_sim::caller::{MAIL, Reply, answer_inline, flag, inline, output, refused, text};
-use hw_sim::piv::{GRACE, HOLDERS};
+use hw_sim::piv::{GRACE, HOLDERS, LAURA, PivCard};
 use hw_sim::session::Screen;
 use hw_sim::wait::within;
 use hw_sim::{Options, PivWorld, mail, openssl, options};
 use wafer_client::ErrorKind;
+use wafer_test_card::{Effect, Fault};
 use zbus::Variant;
 
 fn silent() -> Options {
@@ -101,6 +102,37 @@ async fn after_a_restart_the_person_is_asked_for_the_card_by_its_name_and_the_ma
     world.plug();
     let opened = output(&within("the mail", open).await.unwrap().unwrap());
     assert!(String::from_utf8_lossy(&opened).contains("To a drawer."));
+}
+
+/// OpenSC's keeper asks for its card, and learns from the keeper of PIV cards that it came, in the place of another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_is_opensc_s_is_asked_for_and_taken_when_it_comes() {
+    let screen = Screen::new();
+    let mut world = PivWorld::with(|settings| {
+        settings.set("pinentry", &screen.pinentry());
+        settings.add_opensc("opensc");
+    })
+    .await;
+    let _manager = Screen::announce(&world.bus).await;
+    let (other, message) = (PivCard::second(), mail::message(LAURA, "From another card."));
+    // The keeper of PIV cards is told that this is none.
+    let leave = || other.card.inject(Fault::once(0xa4, Effect::Status(0x6a82)));
+    leave();
+    other.card.plug(world.pcscd.port(1));
+    world.lists(2).await;
+    other.card.pull();
+    world.lists(1).await;
+    world.waferd.restart().await;
+
+    let caller = world.caller.clone();
+    let sign = tokio::spawn(async move { caller.sign(&message, Options::new()).await });
+    let asked = screen.shows(1).await;
+    assert!(asked.contains(LAURA.name) && asked.contains("insert"), "{asked}");
+    leave();
+    world.pull();
+    world.pcscd.is_empty(0);
+    other.card.plug(world.pcscd.port(0));
+    openssl::verify(&within("the signature", sign).await.unwrap().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
-use pcsc::{Context, Error, ReaderState, Scope, State};
+use wafer_client::keeper::ReaderInfo;
 
 use super::apdu::{Channel, SELECT, get_data, send};
 use super::line::{Patience, trouble};
 use super::objects::{self, Chuid, DISCOVERY, PinReference};
 use super::visit::{Visitor, read_chuid};
 use super::{PivCard, Remembered, contents, tlv};
+use crate::card::readers::Occupied;
 use crate::card::{Card, CardError, Contents, Identity, Source};
 
 /// Every reader of pcscd.
@@ -21,7 +22,7 @@ pub struct Readers {
     /// The source's name in waferd's settings.
     name: String,
     patience: Patience,
-    context: Option<Context>,
+    occupied: Occupied,
     known: HashMap<CString, Seen>,
 }
 
@@ -52,57 +53,18 @@ impl Readers {
         Self {
             name: name.to_owned(),
             patience: Patience::within(limit),
-            context: None,
+            occupied: Occupied::default(),
             known: HashMap::new(),
         }
     }
 
     /// The readers with a card in them, each with its count of insertions and removals.
     fn occupied(&mut self) -> Result<Vec<(CString, u32)>, CardError> {
-        match self.states() {
-            // A pcscd that was restarted has forgotten the context: once more with a new one. One that is just ending
-            // cannot tell any more who speaks with it, and says that it may not.
-            Err(
-                Error::NoService
-                | Error::ServiceStopped
-                | Error::InvalidHandle
-                | Error::CommError
-                | Error::SecurityViolation,
-            ) => {
-                self.context = None;
-                // A new pcscd counts insertions from the start: what was known says nothing of its cards.
-                self.forget(|_, _| true);
-                match self.states() {
-                    Err(error @ (Error::NoService | Error::ServiceStopped | Error::SecurityViolation)) => {
-                        tracing::info!(%error, "no pcscd shows its readers");
-                        Ok(Vec::new())
-                    }
-                    result => result.map_err(trouble),
-                }
-            }
-            result => result.map_err(trouble),
+        let looked = self.occupied.look();
+        if looked.anew {
+            self.forget(|_, _| true);
         }
-    }
-
-    fn states(&mut self) -> Result<Vec<(CString, u32)>, Error> {
-        let context = match &self.context {
-            Some(context) => context,
-            None => self.context.insert(Context::establish(Scope::User)?),
-        };
-        let readers = match context.list_readers_owned() {
-            Err(Error::NoReadersAvailable) => Vec::new(),
-            readers => readers?,
-        };
-        let mut states: Vec<_> =
-            readers.into_iter().map(|name| ReaderState::new(name, State::UNAWARE)).collect();
-        if !states.is_empty() {
-            context.get_status_change(Duration::ZERO, &mut states)?;
-        }
-        let usable = |state: &&ReaderState| {
-            let event = state.event_state();
-            event.contains(State::PRESENT) && !event.contains(State::MUTE)
-        };
-        Ok(states.iter().filter(usable).map(|state| (state.name().to_owned(), state.event_count())).collect())
+        looked.readers.map_err(trouble)
     }
 
     /// Forgets cards that are gone, and lets those who still work with them know.
@@ -162,6 +124,15 @@ impl Source for Readers {
 
     fn is_removable(&self) -> bool {
         true
+    }
+
+    fn readers(&self) -> Vec<ReaderInfo> {
+        let info = |(reader, seen): (&CString, &Seen)| ReaderInfo {
+            name: reader.to_string_lossy().into_owned(),
+            count: seen.count,
+            taken: seen.card.is_some(),
+        };
+        self.known.iter().map(info).collect()
     }
 
     fn open(&mut self, identity: &Identity) -> Result<Box<dyn Card>, CardError> {

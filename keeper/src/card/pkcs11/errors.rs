@@ -134,3 +134,14 @@ pub(super) fn decryption(error: Error) -> CardError {
         _ => CardError::Decryption,
     }
 }
+
+/// Errors of C_DeriveKey with a point that was looked at before. Whether the token has ECDH at all no ciphertext decides:
+/// that is said.
+pub(super) fn derivation(error: Error) -> CardError {
+    match code(&error) {
+        Some(RvError::FunctionNotSupported | RvError::MechanismInvalid) => {
+            CardError::Unsupported("ECDH".to_owned())
+        }
+        _ => decryption(error),
+    }
+}

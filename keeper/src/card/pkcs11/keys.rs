@@ -158,7 +158,7 @@ pub(super) fn derive(
         Attribute::Extractable(true),
     ];
     let derived = session.derive_key(&Mechanism::Ecdh1Derive(parameters), handle, &template);
-    let derived = derived.map_err(errors::decryption)?;
+    let derived = derived.map_err(errors::derivation)?;
     let value = session.get_attributes(derived, &[AttributeType::Value]).map_err(errors::operation);
     let destroyed = session.destroy_object(derived).map_err(errors::operation);
     let value = value?.into_iter().find_map(|attribute| match attribute {

@@ -1,8 +1,10 @@
 //! Tokens behind a vendor's PKCS#11 module.
 
+mod beside;
 mod errors;
 mod keys;
 mod objects;
+mod opensc;
 mod raw;
 mod source;
 
@@ -16,7 +18,9 @@ use cryptoki::slot::Slot;
 use wafer_client::keeper::{Digest, KeyInfo, KeyTransport, SignScheme, TriesLeft};
 use zeroize::Zeroizing;
 
+pub use beside::BesidePiv;
 use keys::{EachUse, Opened};
+pub use opensc::Configuration;
 use raw::{Raw, Role};
 pub use source::Module;
 
@@ -34,11 +38,13 @@ struct Token {
     session: Option<Session>,
     /// Handles of private keys by CKA_ID in hex, and whether they want a login per use; valid until logout.
     handles: HashMap<String, (ObjectHandle, bool)>,
+    /// The module began anew, or is about to.
+    closed: bool,
 }
 
 impl Token {
     fn new(pkcs11: Pkcs11, raw: Arc<Raw>, slot: Slot, identity: Identity, module: String) -> Self {
-        Self { pkcs11, raw, slot, identity, module, session: None, handles: HashMap::new() }
+        Self { pkcs11, raw, slot, identity, module, session: None, handles: HashMap::new(), closed: false }
     }
 
     /// Opens the session if there is none, after a look at whether this is still the same token.
@@ -57,6 +63,9 @@ impl Token {
 
     /// The token in the slot, if it is the one this object stands for.
     fn same_token(&self) -> Result<cryptoki::slot::TokenInfo, CardError> {
+        if self.closed {
+            return Err(CardError::Gone);
+        }
         let info = self.pkcs11.get_token_info(self.slot).map_err(errors::read)?;
         if source::identity(&self.module, &info).id == self.identity.id {
             Ok(info)
@@ -178,6 +187,12 @@ impl Card for Token {
                 if error == CardError::Gone { Ok(()) } else { Err(error) }
             }
         }
+    }
+
+    fn close(&mut self) {
+        self.handles.clear();
+        self.session = None;
+        self.closed = true;
     }
 
     fn sign(

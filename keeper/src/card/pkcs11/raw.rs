@@ -42,7 +42,7 @@ type OneShot =
     unsafe extern "C" fn(CK_SESSION_HANDLE, *mut CK_BYTE, CK_ULONG, *mut CK_BYTE, *mut CK_ULONG) -> CK_RV;
 
 impl Raw {
-    /// The functions of a library that is loaded (and initialised) already.
+    /// The functions of a library that is loaded already.
     pub(super) fn of(path: &Path) -> Result<Self, Error> {
         // SAFETY: runs no code that loading it the first time has not run.
         let library = unsafe { cryptoki_sys::Pkcs11::new(path) }.map_err(Error::LibraryLoading)?;
@@ -60,6 +60,13 @@ impl Raw {
         // with unaligned reads since the structure is packed on some systems.
         let list = unsafe { ptr::read_unaligned(list) };
         Ok(Self { list, _library: library })
+    }
+
+    /// C_Initialize for a caller that makes one call at a time: the module makes no locks.
+    pub(super) fn initialize_without_locks(&self) -> Result<(), Error> {
+        let call = self.list.C_Initialize.ok_or(Error::NullFunctionPointer)?;
+        // SAFETY: null is allowed, and means just that (PKCS#11 section 5.4).
+        Rv::from(unsafe { call(ptr::null_mut()) }).into_result(Function::Initialize)
     }
 
     /// C_Login; without a PIN at the reader's PIN pad.

@@ -22,10 +22,28 @@ pub struct Module {
 impl Module {
     /// Loads the library and calls C_Initialize. May run any code of the vendor's and take any time.
     pub fn load(path: &Path, name: &str) -> Result<Self, CardError> {
+        let module = Self::loaded(path, name)?;
+        let threads = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+        module.pkcs11.initialize(threads).map_err(errors::read)?;
+        Ok(module)
+    }
+
+    /// The same where the keeper makes one call at a time.
+    pub(super) fn load_without_locks(path: &Path, name: &str) -> Result<Self, CardError> {
+        let module = Self::loaded(path, name)?;
+        module.raw.initialize_without_locks().map_err(errors::read)?;
+        Ok(module)
+    }
+
+    fn loaded(path: &Path, name: &str) -> Result<Self, CardError> {
         let pkcs11 = Pkcs11::new(path).map_err(errors::read)?;
-        pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map_err(errors::read)?;
         let raw = Arc::new(Raw::of(path).map_err(errors::read)?);
         Ok(Self { pkcs11, raw, name: name.to_owned(), slots: Vec::new() })
+    }
+
+    /// Calls C_Finalize: all that it has opened must be closed before.
+    pub(super) fn end(self) -> Result<(), CardError> {
+        self.pkcs11.finalize().map_err(errors::read)
     }
 }
 
@@ -72,9 +90,10 @@ impl Source for Module {
 
 /// A token's identity: serial and model within this module, never the slot, which changes.
 pub(super) fn identity(module: &str, info: &TokenInfo) -> Identity {
-    // Some software tokens have no serial number: their label then is all that tells them apart.
+    // Some tokens have no serial number, or zeros (tpm2-pkcs11): their label then is all that tells them apart.
     let serial = info.serial_number().trim();
-    let distinct = if serial.is_empty() { info.label() } else { serial };
+    let is_serial = serial.chars().any(|digit| digit != '0' && !digit.is_control());
+    let distinct = if is_serial { serial } else { info.label() };
     let mut context = digest::Context::new(&digest::SHA256);
     for part in ["pkcs11", module, info.model().trim(), distinct] {
         context.update(part.as_bytes());
