@@ -18,6 +18,7 @@
 //! | `[pin] idle-timeout-s` | `600` | seconds without use after which a PIN is forgotten; 0: never cached |
 //! | `[pin] max-timeout-s` | `7200` | seconds after which it is forgotten in any case; 0: never cached |
 //! | `[pin] each-use` | `"pin"` | for keys that want their PIN at every use: `"confirm"` lets a click stand for it while the PIN is cached |
+//! | `[pin] secret-memory` | `false` | keep PINs where not even root can read them (memfd_secret); while one is kept the machine does not hibernate |
 //! | `[pin] dialog-timeout-s` | `120` | seconds that a dialog stays open |
 //! | `[module-deadline] sign-s` | `30` | seconds that one call into a module may take |
 //! | `module-deadline-ms` | – | the same in milliseconds; wins over `sign-s` |
@@ -162,6 +163,8 @@ pub struct Pin {
     pub dialog_timeout: Duration,
     /// For keys that want their PIN at every use, a click may stand for a PIN that is cached.
     pub confirm_each_use: bool,
+    /// PINs are kept in memory of memfd_secret, where the kernel has it.
+    pub secret_memory: bool,
 }
 
 /// What is wrong in which settings file. `waferd` then stays up and answers `BadSettings`.
@@ -196,6 +199,7 @@ impl Settings {
                 max_timeout: Duration::from_secs(7200),
                 dialog_timeout: Duration::from_secs(120),
                 confirm_each_use: false,
+                secret_memory: false,
             },
             module_deadline: Duration::from_secs(30),
             stream_timeout: Duration::from_secs(60),

@@ -44,6 +44,8 @@ pub struct Settings {
     pub beside_piv: bool,
     /// A kept PIN and a click may stand for the PIN of a key that wants it at every use.
     pub confirm_each_use: bool,
+    /// PINs are kept in memory that not even root can read, where the kernel has it.
+    pub secret_memory: bool,
     /// Directories the module may write in.
     pub state: Vec<PathBuf>,
     /// Environment variables the module needs.
@@ -69,6 +71,7 @@ impl Settings {
             network: false,
             beside_piv: false,
             confirm_each_use: false,
+            secret_memory: false,
             state: Vec::new(),
             environment: Vec::new(),
             pinentry: PathBuf::from("/usr/bin/pinentry"),
@@ -109,6 +112,7 @@ fn settings(kind: Kind, mut arguments: impl Iterator<Item = String>) -> Result<S
             "--network" => settings.network = true,
             "--beside-piv" => settings.beside_piv = true,
             "--confirm-each-use" => settings.confirm_each_use = true,
+            "--secret-memory" => settings.secret_memory = true,
             _ => {
                 let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
                 set(&mut settings, &option, value)?;
@@ -169,13 +173,16 @@ mod tests {
 
     #[test]
     fn the_whole_command_line_is_understood() {
-        let line = "pkcs11 --module /m.so --name soft --network --beside-piv --confirm-each-use --state /a --state /b --env K=V=W \
+        let line = "pkcs11 --module /m.so --name soft --network --beside-piv --confirm-each-use --secret-memory --state /a \
+                    --state /b --env K=V=W \
                     --pinentry /p --idle-timeout-ms 1 --max-timeout-ms 2 --dialog-timeout-ms 3 --module-deadline-ms 4";
         let Command::Keep(settings) = parse(words(line)).unwrap() else { panic!("no keeper") };
         assert_eq!(settings.kind, Kind::Pkcs11 { module: "/m.so".into() });
         assert_eq!(settings.state, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(settings.environment, [("K".to_owned(), "V=W".to_owned())]);
-        assert!(settings.network && settings.beside_piv && settings.confirm_each_use);
+        assert!(
+            settings.network && settings.beside_piv && settings.confirm_each_use && settings.secret_memory
+        );
         assert_eq!(settings.module_deadline, Duration::from_millis(4));
     }
 

@@ -10,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use wafer_client::keeper::LINK_FD;
 use wafer_keeper::args::{Command, Kind, Settings, parse};
 use wafer_keeper::card::pkcs11::Configuration;
+use wafer_keeper::pin::secret;
 use wafer_keeper::{confine, link, prompt, roots, sys};
 
 fn main() -> ExitCode {
@@ -40,6 +41,11 @@ fn keep(settings: Settings) -> Result<(), String> {
     confine::close_to_debuggers().map_err(|error| error.to_string())?;
     sys::keep_memory_small();
     trace();
+    if settings.secret_memory && !secret::hide() {
+        tracing::warn!(
+            "the kernel has no memfd_secret, or gives none: PINs are kept in locked pages, as without"
+        );
+    }
     let helper = prompt::helper::spawn().map_err(|error| format!("the prompt helper: {error}"))?;
     sys::set_environment(&settings.environment);
     let configuration = settings.beside_piv.then(|| Configuration::new(&settings.environment));

@@ -69,6 +69,7 @@ struct PinTable {
     max_timeout_s: Option<u32>,
     dialog_timeout_s: Option<Spanned<u32>>,
     each_use: Option<EachUse>,
+    secret_memory: Option<bool>,
 }
 
 /// What a key that wants its PIN at every use gets.
@@ -193,6 +194,7 @@ impl PinTable {
         set(&mut settings.pin.max_timeout, whole(self.max_timeout_s));
         set(&mut settings.pin.dialog_timeout, seconds(self.dialog_timeout_s)?);
         set(&mut settings.pin.confirm_each_use, self.each_use.map(|wanted| wanted == EachUse::Confirm));
+        set(&mut settings.pin.secret_memory, self.secret_memory);
         Ok(())
     }
 }

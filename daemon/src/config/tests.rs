@@ -170,5 +170,7 @@ fn a_click_for_the_pin_is_the_administrator_s_choice() {
     let home = Home::new();
     assert!(!home.load_user("").unwrap().pin.confirm_each_use);
     assert!(home.load_user("[pin]\neach-use = \"confirm\"\n").unwrap().pin.confirm_each_use);
+    assert!(!home.load_user("").unwrap().pin.secret_memory);
+    assert!(home.load_user("[pin]\nsecret-memory = true\n").unwrap().pin.secret_memory);
     assert_eq!(home.load_user("[pin]\neach-use = \"never\"\n").unwrap_err().line, 2);
 }

@@ -126,5 +126,8 @@ fn arguments(source: &Source, settings: &Settings) -> Vec<OsString> {
     if settings.pin.confirm_each_use {
         arguments.push("--confirm-each-use".into());
     }
+    if settings.pin.secret_memory {
+        arguments.push("--secret-memory".into());
+    }
     arguments
 }

@@ -1,8 +1,10 @@
-//! Memory for a PIN: guarded pages, locked, left out of core dumps, wiped on drop.
+//! Memory for a PIN: guarded pages, locked, left out of core dumps, wiped on drop. Where the settings want it and the
+//! kernel has it, memory that nobody but this process can read, root included (memfd_secret(2)).
 #![expect(unsafe_code, reason = "guarded memory comes from memsec, whose interface is raw pointers")]
 
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use secrecy::ExposeSecret;
 
@@ -10,6 +12,18 @@ use secrecy::ExposeSecret;
 pub struct Secret {
     memory: NonNull<[u8]>,
     length: usize,
+    /// The memory came from memfd_secret.
+    is_hidden: bool,
+}
+
+/// Whether the next buffers are of memfd_secret.
+static HIDDEN: AtomicBool = AtomicBool::new(false);
+
+/// From now on secrets are kept in memory of memfd_secret(2), as far as the system gives it; false if it gives none.
+/// While such a buffer exists the kernel refuses hibernation.
+pub fn hide() -> bool {
+    HIDDEN.store(true, Ordering::Relaxed);
+    Secret::with_capacity(1).is_some_and(|probe| probe.is_hidden)
 }
 
 // SAFETY: the buffer is owned by this value alone and has no tie to a thread.
@@ -20,11 +34,14 @@ unsafe impl Sync for Secret {}
 impl Secret {
     /// An empty buffer for up to `capacity` bytes; `None` if the system gives no such memory.
     pub fn with_capacity(capacity: usize) -> Option<Self> {
+        let capacity = capacity.max(1);
+        let hidden = HIDDEN.load(Ordering::Relaxed).then(|| hidden(capacity)).flatten();
+        let is_hidden = hidden.is_some();
         // SAFETY: malloc_sized has no preconditions; the result is checked.
-        let mut memory = unsafe { memsec::malloc_sized(capacity.max(1)) }?;
+        let mut memory = hidden.or_else(|| unsafe { memsec::malloc_sized(capacity) })?;
         // SAFETY: the memory was just allocated for exactly this many bytes and is not shared yet.
         unsafe { memory.as_mut() }.fill(0);
-        Some(Self { memory, length: 0 })
+        Some(Self { memory, length: 0, is_hidden })
     }
 
     /// Copies `bytes` in; for tests and for secrets that come from a place we do not own.
@@ -79,6 +96,11 @@ impl ExposeSecret<[u8]> for Secret {
     }
 }
 
+fn hidden(capacity: usize) -> Option<NonNull<[u8]>> {
+    // SAFETY: memfd_secret_sized has no preconditions; the result is checked.
+    unsafe { memsec::memfd_secret_sized(capacity) }
+}
+
 fn wipe(bytes: &mut [u8]) {
     // SAFETY: pointer and length come from one live slice.
     unsafe { memsec::memzero(bytes.as_mut_ptr(), bytes.len()) };
@@ -86,10 +108,14 @@ fn wipe(bytes: &mut [u8]) {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        // SAFETY: the memory came from malloc_sized and is freed once; nothing borrows it any more.
+        // SAFETY: the memory is freed once, by the counterpart of what gave it; nothing borrows it any more.
         unsafe {
             wipe(self.memory.as_mut());
-            memsec::free(self.memory);
+            if self.is_hidden {
+                memsec::free_memfd_secret(self.memory);
+            } else {
+                memsec::free(self.memory);
+            }
         }
     }
 }

@@ -21,6 +21,7 @@
 //! | [`pkcs12`] | key files, made by OpenSSL and by NSS |
 //! | [`slapd`] | an LDAP server with people in it |
 //! | [`tpm::Tpm`] | a TPM with a token on it |
+//! | [`onlooker`] | a story of an unprivileged user, with root looking into memory |
 //! | [`World`] | all of it together |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -31,6 +32,7 @@ pub mod gnutls;
 pub mod logind;
 pub mod mail;
 pub mod memory;
+pub mod onlooker;
 pub mod openssl;
 pub mod pcscd;
 pub mod person;

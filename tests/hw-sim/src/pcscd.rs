@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 use wafer_test_card::Card;
 
-use crate::programs::made_folder;
+use crate::programs::target;
 use crate::wait;
 
 const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
@@ -125,12 +125,20 @@ fn spawn(folder: &Path) -> Child {
     command.spawn().unwrap()
 }
 
+/// The locks on ports, of every user's tests.
+pub(crate) fn folder_of_ports() -> PathBuf {
+    let folder = target().join("hw-sim-ports");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
 /// Two ports in a row that no other test's readers have.
 fn reserve() -> (u16, File) {
-    let folder = made_folder().join("ports");
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = folder_of_ports();
     for port in PORTS.step_by(2) {
-        let file = File::create(folder.join(port.to_string())).unwrap();
+        let path = folder.join(port.to_string());
+        // A lock needs no right to write: the file may be another user's.
+        let file = File::open(&path).or_else(|_| File::create(&path)).unwrap();
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() && is_free(port) {
             return (port, file);
         }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 use wafer_test_card::{Card, GlobalPin};
@@ -156,4 +156,12 @@ pub fn yubico_piv_tool(pcscd: &Pcscd, arguments: &[&str]) -> Command {
     let mut command = pcscd.client("yubico-piv-tool");
     command.args(["--reader", "Virtual"]).args(arguments);
     command
+}
+
+/// Another program that tries an operation with the key of `holder`, without a PIN.
+pub async fn another_program_signs(pcscd: &Pcscd, holder: Holder) -> Output {
+    let certificate = holder.certificate().display().to_string();
+    let arguments = ["-a", "test-signature", "-s", holder.slot, "-i", &certificate];
+    let mut tool = yubico_piv_tool(pcscd, &arguments);
+    tokio::task::spawn_blocking(move || tool.output().unwrap()).await.unwrap()
 }

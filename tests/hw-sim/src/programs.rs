@@ -47,10 +47,19 @@ pub fn workspace() -> PathBuf {
 
 /// A folder below `target/` for what tests make once and keep.
 pub fn made_folder() -> PathBuf {
-    let all = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-    let all = all.join("hw-sim");
+    let all = made_folder_of(rustix::process::geteuid().as_raw());
     fs::create_dir_all(&all).unwrap();
     all
+}
+
+/// That of the user `uid`: what a story of [`NOBODY`](crate::onlooker::NOBODY) makes is not in root's folder.
+pub(crate) fn made_folder_of(uid: u32) -> PathBuf {
+    let name = if uid == crate::onlooker::NOBODY { "hw-sim-nobody" } else { "hw-sim" };
+    target().join(name)
+}
+
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
 /// The folder `name` in [`made_folder`], filled by `make` if it is not there yet.

@@ -84,6 +84,11 @@ impl Settings {
         writeln!(self.pin, "each-use = \"confirm\"").unwrap();
     }
 
+    /// Has PINs kept where not even root can read them, if the kernel can do that.
+    pub fn keep_pins_in_secret_memory(&mut self) {
+        writeln!(self.pin, "secret-memory = true").unwrap();
+    }
+
     /// Has the person asked about programs, at the program's terminal.
     pub fn ask_for_consent(&mut self) {
         self.consent = "terminal = true\n".to_owned();

@@ -49,18 +49,17 @@ impl World {
         Self { scene: Scene::new(bus, waferd).await, module, hsm }
     }
 
-    /// With logind on a system bus.
-    pub async fn with_logind(logind: &Logind) -> Self {
-        Self::started(Some(logind.address()), |_| {}).await
+    /// With logind on a system bus, and settings that `change` changes.
+    pub async fn with_logind(logind: &Logind, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::started(Some(logind), change).await
     }
 
-    async fn started(system_bus: Option<&str>, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn started(logind: Option<&Logind>, change: impl FnOnce(&mut Settings)) -> Self {
         let (bus, hsm, module) = (Bus::start(), SoftHsm::wafer(), TestModule::new());
         let mut settings = Settings::new();
         settings.add_test_module("test", &hsm, &module);
         change(&mut settings);
-        let bus_variable = system_bus.map(|address| ("DBUS_SYSTEM_BUS_ADDRESS", address));
-        let waferd = Waferd::start_with(bus.address(), bus_variable.as_slice(), &settings.text()).await;
+        let waferd = Waferd::start_with(bus.address(), system_bus(logind).as_slice(), &settings.text()).await;
         Self { scene: Scene::new(bus, waferd).await, module, hsm }
     }
 
@@ -108,6 +107,15 @@ impl PivWorld {
 
     /// With another card than `first`.
     pub async fn with_card(card: PivCard, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::started(card, None, change).await
+    }
+
+    /// With logind on a system bus, and settings that `change` changes.
+    pub async fn with_logind(logind: &Logind, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::started(PivCard::first(), Some(logind), change).await
+    }
+
+    async fn started(card: PivCard, logind: Option<&Logind>, change: impl FnOnce(&mut Settings)) -> Self {
         let (bus, pcscd) = (Bus::start(), Pcscd::start());
         card.card.plug(pcscd.port(0));
         let mut settings = Settings::new();
@@ -115,7 +123,8 @@ impl PivWorld {
         settings.set("trust-folder", &crate::piv::trust_folder().display().to_string());
         change(&mut settings);
         let socket = pcscd.socket().display().to_string();
-        let waferd = Waferd::start_with(bus.address(), &[(PCSCD_VARIABLE, &socket)], &settings.text()).await;
+        let variables: Vec<_> = system_bus(logind).into_iter().chain([(PCSCD_VARIABLE, &*socket)]).collect();
+        let waferd = Waferd::start_with(bus.address(), &variables, &settings.text()).await;
         Self { scene: Scene::new(bus, waferd).await, card, pcscd }
     }
 
@@ -284,6 +293,10 @@ impl Scene {
     pub fn folder(&self) -> PathBuf {
         self.waferd.folder().to_owned()
     }
+}
+
+fn system_bus(logind: Option<&Logind>) -> Option<(&'static str, &str)> {
+    logind.map(|logind| ("DBUS_SYSTEM_BUS_ADDRESS", logind.address()))
 }
 
 /// The options by which `person`'s terminal shows the dialog.

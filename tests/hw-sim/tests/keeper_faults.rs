@@ -1,14 +1,14 @@
 //! A keeper that is killed, a module that hangs or aborts: it costs the calls in flight there, nothing else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use hw_sim::caller::{MAIL, descriptor, refused, text};
 use hw_sim::pki::{ALICE, ERIN};
 use hw_sim::programs::{run, workspace};
 use hw_sim::wait::{until_async, within};
-use hw_sim::{Caller, SoftHsm, World, mail};
+use hw_sim::{SoftHsm, World, mail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::task::JoinHandle;
 use wafer_client::{ErrorKind, WaferError};
@@ -189,94 +189,4 @@ fn waferd_links_no_card_and_no_module() {
         names(&tree("wafer-keeper")).iter().any(|name| name == "cryptoki"),
         "the test looks at the right thing"
     );
-}
-
-/// The kernel gives the files of an undumpable process to root. It shows for another user than root only.
-#[tokio::test(flavor = "multi_thread")]
-async fn both_processes_are_undumpable() {
-    if !rustix::process::geteuid().is_root() {
-        let world = World::new().await;
-        world.log_in().await;
-        let below = world.waferd.descendants_and_itself();
-        return below.into_iter().for_each(|process| is_root_s(process.0));
-    }
-    let nobody = Nobody::start().await;
-    for process in nobody.processes().await {
-        is_root_s(process);
-    }
-}
-
-fn is_root_s(process: u32) {
-    let owner = std::fs::metadata(format!("/proc/{process}/mem")).unwrap().uid();
-    assert_eq!(owner, 0, "process {process} can be read by its own user");
-}
-
-/// A waferd of the user 65534, for a test that runs as root.
-struct Nobody {
-    _bus: hw_sim::Bus,
-    _hsm: SoftHsm,
-    _folder: tempfile::TempDir,
-    daemon: std::process::Child,
-}
-
-const NOBODY: u32 = 65534;
-
-impl Nobody {
-    async fn start() -> Self {
-        let (bus, hsm) = (hw_sim::Bus::start(), SoftHsm::second());
-        let folder = tempfile::tempdir().unwrap();
-        let mut settings = hw_sim::waferd::Settings::new();
-        settings.add_softhsm("second", &hsm);
-        let line = hw_sim::Waferd::command_line(folder.path(), bus.address(), &settings.text());
-        open_to_all(bus.services().parent().unwrap());
-        for path in [folder.path().to_owned(), hsm.state()] {
-            run(Command::new("chown").arg("-R").arg(format!("{NOBODY}:{NOBODY}")).arg(path));
-        }
-        let mut words = line.split(' ');
-        let daemon = setpriv().arg(words.next().unwrap()).args(words).spawn().unwrap();
-        let caller = Caller::connect(bus.address()).await;
-        let there = zbus::fdo::DBusProxy::new(caller.connection()).await.unwrap();
-        let name = zbus::names::BusName::try_from(wafer_client::names::BUS_NAME).unwrap();
-        let end = std::time::Instant::now() + hw_sim::wait::LONG;
-        while !there.name_has_owner(name.clone()).await.unwrap() {
-            assert!(std::time::Instant::now() < end, "waferd never came up as another user");
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        // One call of its own user starts the keeper.
-        let mut call = setpriv();
-        call.args(["busctl", "--address", bus.address(), "tree", wafer_client::names::BUS_NAME]);
-        run(&mut call);
-        Self { _bus: bus, _hsm: hsm, _folder: folder, daemon }
-    }
-
-    async fn processes(&self) -> Vec<u32> {
-        let daemon = hw_sim::process::Process(self.daemon.id());
-        let keepers = until_async("the keeper", || {
-            let below = daemon.descendants();
-            below
-                .iter()
-                .any(|process| process.command_line().is_some_and(|line| line.contains(" pkcs11 ")))
-                .then_some(below)
-        });
-        keepers.await.into_iter().chain([daemon]).map(|process| process.0).collect()
-    }
-}
-
-impl Drop for Nobody {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
-
-fn setpriv() -> Command {
-    let mut command = Command::new("setpriv");
-    let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
-    command.args([user.as_str(), group.as_str(), "--clear-groups", "--"]);
-    command
-}
-
-fn open_to_all(folder: &std::path::Path) {
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::set_permissions(folder.join("bus"), std::fs::Permissions::from_mode(0o777)).unwrap();
 }

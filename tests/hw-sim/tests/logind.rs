@@ -16,7 +16,7 @@ fn message() -> Vec<u8> {
 /// A world in which waferd holds sleep up: it has heard all that logind knows.
 async fn world() -> (Logind, World) {
     let logind = Logind::start().await;
-    let world = World::with_logind(&logind).await;
+    let world = World::with_logind(&logind, |_| {}).await;
     logind.has_inhibitors(1).await;
     (logind, world)
 }

@@ -2,11 +2,10 @@
 //! the card's own diary, and what others' tools say of the same card.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::process::Output;
-
 use hw_sim::caller::{MAIL, answer_inline, flag, inline, output, refused, text};
 use hw_sim::piv::{
-    GRACE, HEIDI, HOLDERS, Holder, IVAN, JUDY, KARL, PIN, PivCard, WRONG_PIN, yubico_piv_tool,
+    GRACE, HEIDI, HOLDERS, Holder, IVAN, JUDY, KARL, PIN, PivCard, WRONG_PIN, another_program_signs,
+    yubico_piv_tool,
 };
 use hw_sim::pki::Somebody;
 use hw_sim::wait::{until_async, within};
@@ -29,14 +28,6 @@ fn silent() -> Options {
 
 fn pin_tries(world: &PivWorld) -> usize {
     world.card.card.diary().count(Exchange::is_pin_try)
-}
-
-/// A program that operates without a PIN of its own.
-async fn another_program_signs(world: &PivWorld, holder: Holder) -> Output {
-    let certificate = holder.certificate().display().to_string();
-    let arguments = ["-a", "test-signature", "-s", holder.slot, "-i", &certificate];
-    let mut tool = yubico_piv_tool(&world.pcscd, &arguments);
-    tokio::task::spawn_blocking(move || tool.output().unwrap()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +121,7 @@ async fn between_two_operations_another_program_is_refused() {
     let world = PivWorld::new().await;
     world.lists(1).await;
     world.log_in(GRACE).await;
-    let output = another_program_signs(&world, GRACE).await;
+    let output = another_program_signs(&world.pcscd, GRACE).await;
     assert!(!output.status.success(), "another program signed without a PIN");
     let refused = world.card.card.diary().all().into_iter().rfind(Exchange::is_operation).unwrap();
     assert_eq!(refused.status(), 0x6982);
@@ -145,7 +136,7 @@ async fn a_card_that_cannot_be_shut_is_reset() {
     world.lists(1).await;
     world.card.card.inject(Fault::no_deverify());
     world.log_in(GRACE).await;
-    let output = another_program_signs(&world, GRACE).await;
+    let output = another_program_signs(&world.pcscd, GRACE).await;
     assert!(!output.status.success(), "another program signed without a PIN");
     world.caller.sign(&message(GRACE), silent()).await.unwrap();
 }
