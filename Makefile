@@ -6,6 +6,7 @@
 #   make fuzz       SECONDS=60: each fuzz target for so long
 #   make interop    Wafer and six other programs read each other; writes docs/interop.md
 #   make bench      Wafer beside raw PKCS#11, gpgsm and OpenSSL, in one interleaved run
+#   make pictures   the dialogs as people see them; writes docs/pictures
 #   make lint       format, clippy, docs, licences
 #   make install    PREFIX=/usr/local DESTDIR=
 
@@ -32,7 +33,7 @@ endif
 
 INSTALL := install
 
-.PHONY: help deps build release test soak fuzz interop demo bench lint fmt-check install uninstall clean
+.PHONY: help deps build release test soak fuzz interop demo bench pictures lint fmt-check install uninstall clean
 
 help:
 	@sed -n '/^#   make/s/^#   //p' Makefile
@@ -92,7 +93,15 @@ bench:
 	cargo build --locked --release $(PROGRAMS) -p wafer-bench
 	cargo build --locked --release -p wafer-smime --example throughput
 	cargo build --locked --release -p waferd --example people
+	cargo build --locked --workspace --example card
 	@bench/run $(CARGO_TARGET_DIR)/release
+
+pictures:
+	@scripts/deps build test
+	cargo build --locked --workspace
+	cargo build --locked --workspace --example pictures
+	@$(CARGO_TARGET_DIR)/debug/examples/pictures docs/pictures
+	@echo "pictures: docs/pictures is what people see"
 
 fmt-check:
 	cargo fmt --all --check

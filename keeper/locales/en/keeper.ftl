@@ -77,6 +77,15 @@ dialog-pin-pad =
        *[unlock] wants to unlock the token.
     }
     Please enter the PIN of { $token } on the card reader.
+    { tries }
+dialog-pin-pad-again =
+    That PIN was wrong. Please enter the PIN of { $token } on the card reader again.
+    { who } { $purpose ->
+        [sign] wants to sign with the key “{ $key }”.
+        [decrypt] wants to decrypt with the key “{ $key }”.
+       *[unlock] wants to unlock the token.
+    }
+    { tries }
 # The token is a key file: its password is what a card's PIN is.
 dialog-password =
     { who } { $purpose ->

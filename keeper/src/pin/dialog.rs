@@ -10,11 +10,12 @@ use crate::prompt::text::{Text, say, say_counted};
 
 /// The description of a PIN dialog.
 pub(super) fn description(question: &Question<'_>) -> String {
-    let Question { grant, token, key, flags, others, .. } = question;
+    let Question { grant, token, key, flags, others, complaint } = question;
     let count = flags.tries.count().unwrap_or_default().to_string();
     let tries = tries_name(flags.tries);
     let each_use = key.is_some_and(|key| token.asks_each_use(&key.id));
     let text = match (flags.pin_pad, others) {
+        (true, _) if complaint.is_some() => Text::DialogPinPadAgain,
         (true, _) => Text::DialogPinPad,
         (false, 0) if flags.format.is_password() => Text::DialogPassword,
         (false, _) if flags.format.is_password() => Text::DialogPasswordOthers,

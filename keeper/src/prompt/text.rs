@@ -48,6 +48,7 @@ texts! {
     DialogPinEachUse = "dialog-pin-each-use",
     DialogConfirm = "dialog-confirm",
     DialogPinPad = "dialog-pin-pad",
+    DialogPinPadAgain = "dialog-pin-pad-again",
     DialogPassword = "dialog-password",
     DialogPasswordOthers = "dialog-password-others",
     DialogImport = "dialog-import",

@@ -15,6 +15,7 @@
 //! | [`piv::PivCard`] | a simulated PIV card to plug into one |
 //! | [`Person`] | somebody at a terminal, who reads the dialogs of pinentry-curses and types |
 //! | [`session::Screen`] | the same person's screen, for the dialogs that no caller may send elsewhere |
+//! | [`desktop::Desktop`] | a screen with real windows on it, for pictures |
 //! | [`Waferd`] | the daemon's process |
 //! | [`Caller`] | a mail program on the bus |
 //! | [`Logind`] | a private system bus with a logind that a test can have lock the screen or sleep |
@@ -28,6 +29,7 @@
 pub mod bus;
 pub mod caller;
 mod card_stock;
+pub mod desktop;
 pub mod gnutls;
 pub mod logind;
 pub mod mail;

@@ -37,6 +37,16 @@ impl Process {
         self.status("Threads").unwrap_or(0)
     }
 
+    /// How often its threads have gone to sleep so far: a process that waits for an event does so no more.
+    pub fn sleeps(self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0)).into_iter().flatten().flatten();
+        let count = |task: fs::DirEntry| -> Option<u64> {
+            let text = fs::read_to_string(task.path().join("status")).ok()?;
+            text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
+        };
+        tasks.filter_map(count).sum()
+    }
+
     /// Open descriptors; `None` where the kernel does not show them.
     pub fn descriptors(self) -> Option<usize> {
         Some(fs::read_dir(format!("/proc/{}/fd", self.0)).ok()?.count())

@@ -38,13 +38,22 @@ impl Default for Screen {
 }
 
 /// The user manager, as far as a keeper asks it where the person's screen is.
-struct Manager;
+struct Manager {
+    display: String,
+}
+
+/// Has a user manager on `bus` tell of `display` as the person's, as long as the value lives.
+pub(crate) async fn announce(bus: &Bus, display: &str) -> zbus::Connection {
+    let manager = zbus::connection::Builder::address(bus.address());
+    let manager = manager.serve_at("/org/freedesktop/systemd1", Manager { display: display.to_owned() });
+    manager.name("org.freedesktop.systemd1").build().await.unwrap()
+}
 
 #[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
 impl Manager {
     #[zbus(property)]
     async fn environment(&self) -> Vec<String> {
-        vec!["DISPLAY=:77".to_owned()]
+        vec![format!("DISPLAY={}", self.display)]
     }
 }
 
@@ -67,9 +76,7 @@ impl Screen {
 
     /// Has a user manager tell of it on `bus`, as long as the value lives.
     pub async fn announce(bus: &Bus) -> zbus::Connection {
-        let manager = zbus::connection::Builder::address(bus.address());
-        let manager = manager.serve_at("/org/freedesktop/systemd1", Manager);
-        manager.name("org.freedesktop.systemd1").build().await.unwrap()
+        announce(bus, ":77").await
     }
 
     /// What was shown so far: `pin` or `question`, the display, the text.

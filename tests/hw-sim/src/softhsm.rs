@@ -130,6 +130,14 @@ impl TestModule {
         Gate { path }
     }
 
+    /// From now on the reader has keys of its own, and a login waits until [`PinPad::enter`].
+    pub fn grow_pin_pad(&self) -> PinPad {
+        let path = self.folder.path().join("pin-pad");
+        run(Command::new("mkfifo").arg(&path));
+        self.control(&format!("pin-pad:{}", path.display()));
+        PinPad { path }
+    }
+
     /// The diary: for each line the process, the function and what it gave.
     pub fn diary(&self) -> Vec<Line> {
         let text = fs::read_to_string(self.folder.path().join("log")).unwrap();
@@ -165,6 +173,19 @@ impl Gate {
 
 fn libc_nonblock() -> i32 {
     i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap()
+}
+
+/// The keys of a reader.
+#[derive(Debug)]
+pub struct PinPad {
+    path: PathBuf,
+}
+
+impl PinPad {
+    /// Enters a PIN. Waits for the login that wants it.
+    pub fn enter(&self, pin: &str) {
+        fs::write(&self.path, pin).unwrap();
+    }
 }
 
 /// One line of the diary.

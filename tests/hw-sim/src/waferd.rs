@@ -94,6 +94,11 @@ impl Settings {
         self.consent = "terminal = true\n".to_owned();
     }
 
+    /// Has the person asked about programs, in their own session only.
+    pub fn ask_for_consent_in_the_session(&mut self) {
+        self.consent = String::new();
+    }
+
     /// Adds tables as text.
     pub fn add_text(&mut self, tables: &str) {
         self.modules.push_str(tables);

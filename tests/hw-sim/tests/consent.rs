@@ -3,6 +3,7 @@
 
 use hw_sim::caller::{inline, refused};
 use hw_sim::pki::{ALICE, CAROL};
+use hw_sim::session::Screen;
 use hw_sim::softhsm::PIN;
 use hw_sim::wait::{until_async, within};
 use hw_sim::{World, mail};
@@ -78,6 +79,37 @@ async fn the_question_says_who_wants_what() {
     refused(refusal, ErrorKind::AccessDenied);
     assert!(text.contains("wants to sign with your key “alice”"), "{text}");
     assert!(text.contains("consent"), "the program's name: {text}");
+}
+
+/// A caller's terminal and display are for the PIN: who asks could answer a question there itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_never_appears_where_the_caller_wants_it() {
+    let screen = Screen::new();
+    let world = World::with(|settings| {
+        settings.set("pinentry", &screen.pinentry());
+        settings.ask_for_consent_in_the_session();
+    })
+    .await;
+    let offered = || world.options([("display", Variant::from(":99"))]);
+    let message = mail::message(ALICE, "hello");
+    // Without a session of the person's there is nowhere to ask, whatever the caller offers.
+    refused(world.caller.sign(&message, offered()).await, ErrorKind::NoPrompter);
+    assert_eq!(screen.shown(), [""; 0]);
+
+    let _manager = Screen::announce(&world.bus).await;
+    let (signed, ()) = within("the signature", async {
+        tokio::join!(world.caller.sign(&message, offered()), async {
+            for number in 1..=2 {
+                let asked = screen.shows(number).await;
+                assert!(asked.starts_with("question :77 "), "{asked}");
+                screen.says(true).await;
+            }
+        })
+    })
+    .await;
+    signed.unwrap();
+    assert!(screen.shows(3).await.starts_with("pin :99 "), "the PIN may be asked for there");
+    assert_eq!(world.person.dialogs(), 0, "nothing was shown on the caller's terminal");
 }
 
 #[tokio::test]

@@ -183,6 +183,37 @@ async fn the_caller_s_terminal_is_used_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_with_keys_of_its_own_asks_for_the_pin_itself() {
+    let world = World::new().await;
+    let pad = world.module.grow_pin_pad();
+    let call = signing(&world.caller, world.place());
+    let text = until_async("the dialog", || world.person.dialog(1)).await;
+    assert!(text.contains("enter the PIN of wafer on the card reader"), "{text}");
+    assert!(!text.contains("PIN:"), "nothing can be entered in the dialog: {text}");
+    tokio::task::spawn_blocking(move || pad.enter(PIN)).await.unwrap();
+    within("the signature", call).await.unwrap().unwrap();
+    until_async("the dialog's end", || (!world.person.sees_dialog()).then_some(())).await;
+    assert_eq!((world.person.dialogs(), world.module.count("C_Login", "0x0")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_pin_at_the_reader_is_said_and_asked_for_again() {
+    let world = World::new().await;
+    let pad = world.module.grow_pin_pad();
+    let call = signing(&world.caller, world.place());
+    until_async("the dialog", || world.person.dialog(1)).await;
+    let pad = tokio::task::spawn_blocking(move || {
+        pad.enter(WRONG_PIN);
+        pad
+    });
+    let pad = pad.await.unwrap();
+    let text = until_async("the second dialog", || world.person.dialog(2)).await;
+    assert!(text.contains("wrong"), "{text}");
+    tokio::task::spawn_blocking(move || pad.enter(PIN)).await.unwrap();
+    within("the signature", call).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_login_serves_both_keys() {
     let world = World::new().await;
     world.log_in().await;

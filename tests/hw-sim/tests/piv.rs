@@ -2,6 +2,8 @@
 //! the card's own diary, and what others' tools say of the same card.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::time::{Duration, Instant};
+
 use hw_sim::caller::{MAIL, answer_inline, flag, inline, output, refused, text};
 use hw_sim::piv::{
     GRACE, HEIDI, HOLDERS, Holder, IVAN, JUDY, KARL, PIN, PivCard, WRONG_PIN, another_program_signs,
@@ -44,6 +46,31 @@ async fn a_card_s_identities_come_and_go_with_it() {
     world.lists(0).await;
     world.plug();
     world.lists(1).await;
+}
+
+/// Insertions are told by pcscd, not looked for. Quiet for longer than anything that ends by itself: a closed handle
+/// (1.5 s), a thread of a pool (10 s).
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_card_in_the_reader_an_idle_waferd_and_its_keeper_do_not_wake() {
+    const QUIET: Duration = Duration::from_secs(12);
+    let world = PivWorld::new().await;
+    world.lists(1).await;
+    world.log_in(GRACE).await;
+    world.caller.lock_all().await.unwrap();
+    let ours = world.waferd.descendants_and_itself();
+    let sleeps = || ours.iter().map(|process| process.sleeps()).sum::<u64>();
+    let (mut before, mut since) = (sleeps(), Instant::now());
+    until_async("twelve seconds without a wake-up", || {
+        let now = sleeps();
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+        (since.elapsed() > QUIET).then_some(())
+    })
+    .await;
+    assert!(ours.iter().all(|process| process.runs()), "waferd, keeper and helper: {ours:?}");
+    world.pull();
+    world.lists(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

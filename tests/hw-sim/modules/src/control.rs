@@ -13,6 +13,7 @@ pub(crate) enum Fault {
     Abort,
     Gate(String),
     Removed,
+    PinPad(String),
 }
 
 /// Reads the control file; without one everything is normal.
@@ -22,7 +23,11 @@ pub(crate) fn fault() -> Fault {
         Some("hang") => Fault::Hang,
         Some("abort") => Fault::Abort,
         Some("removed") => Fault::Removed,
-        Some(other) => other.strip_prefix("gate:").map_or(Fault::None, |path| Fault::Gate(path.to_owned())),
+        Some(other) => match other.split_once(':') {
+            Some(("gate", path)) => Fault::Gate(path.to_owned()),
+            Some(("pin-pad", path)) => Fault::PinPad(path.to_owned()),
+            _ => Fault::None,
+        },
         None => Fault::None,
     }
 }
@@ -30,7 +35,7 @@ pub(crate) fn fault() -> Fault {
 /// Does what the control file asks of a private-key operation.
 pub(crate) fn suffer() {
     match fault() {
-        Fault::None | Fault::Removed => {}
+        Fault::None | Fault::Removed | Fault::PinPad(_) => {}
         Fault::Hang => loop {
             std::thread::park();
         },
@@ -38,6 +43,12 @@ pub(crate) fn suffer() {
         // Opening a FIFO for reading blocks until a writer opens it: no clock is involved.
         Fault::Gate(path) => drop(File::open(path)),
     }
+}
+
+/// The PIN that somebody enters at the reader, where the reader has keys for that. Waits for it.
+pub(crate) fn pin_at_the_reader() -> Option<Vec<u8>> {
+    let Fault::PinPad(path) = fault() else { return None };
+    std::fs::read(path).ok()
 }
 
 /// Writes one line: a function that returned.

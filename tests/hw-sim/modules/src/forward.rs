@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use cryptoki_sys::*;
 
-use crate::control::{Fault, begin, fault, note, suffer};
+use crate::control::{Fault, begin, fault, note, pin_at_the_reader, suffer};
 use crate::inner::inner;
 
 /// Copies the inner list and puts the watched functions in.
@@ -76,7 +76,15 @@ unsafe extern "C" fn get_slot_info(slot: CK_SLOT_ID, info: CK_SLOT_INFO_PTR) -> 
 }
 
 unsafe extern "C" fn get_token_info(slot: CK_SLOT_ID, info: CK_TOKEN_INFO_PTR) -> CK_RV {
-    if removed() { CKR_TOKEN_NOT_PRESENT } else { inner!(C_GetTokenInfo(slot, info)) }
+    if removed() {
+        return CKR_TOKEN_NOT_PRESENT;
+    }
+    let result = inner!(C_GetTokenInfo(slot, info));
+    if result == CKR_OK && matches!(fault(), Fault::PinPad(_)) {
+        // SAFETY: the inner call has just filled it.
+        unsafe { (*info).flags |= CKF_PROTECTED_AUTHENTICATION_PATH };
+    }
+    result
 }
 
 unsafe extern "C" fn open_session(
@@ -110,9 +118,23 @@ unsafe extern "C" fn login(
     pin: CK_UTF8CHAR_PTR,
     length: CK_ULONG,
 ) -> CK_RV {
-    let result = if removed() { CKR_DEVICE_REMOVED } else { inner!(C_Login(session, user, pin, length)) };
+    let result = if removed() {
+        CKR_DEVICE_REMOVED
+    } else if pin.is_null() {
+        login_at_the_reader(session, user)
+    } else {
+        inner!(C_Login(session, user, pin, length))
+    };
     note("C_Login", result);
     result
+}
+
+/// No PIN means: the reader asks for it (PKCS#11 section 5.6.8).
+fn login_at_the_reader(session: CK_SESSION_HANDLE, user: CK_USER_TYPE) -> CK_RV {
+    begin("C_Login");
+    let Some(mut pin) = pin_at_the_reader() else { return CKR_ARGUMENTS_BAD };
+    let length = CK_ULONG::try_from(pin.len()).unwrap_or(0);
+    inner!(C_Login(session, user, pin.as_mut_ptr(), length))
 }
 
 unsafe extern "C" fn logout(session: CK_SESSION_HANDLE) -> CK_RV {
