@@ -1,4 +1,4 @@
-//! PIV cards: who is on which, and the copy of it that each test plugs in ([`crate::card_stock`] makes them).
+//! PIV cards: who is on which, and the copy of it that each test plugs in (`card_stock` makes them).
 
 use std::fs;
 use std::path::{Path, PathBuf};
