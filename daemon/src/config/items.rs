@@ -3,6 +3,8 @@
 //! administrators of Exchange know. (Modules, folders and LDAP servers are in the files only: they are no
 //! choices but facts about a machine.)
 
+use wafer_smime::algorithm::ContentCipher;
+
 use super::Settings;
 use super::value::{Kind, Value};
 
@@ -57,7 +59,15 @@ enum Loosens {
     Always,
 }
 
-const CIPHERS: &[&str] = &["aes256-gcm", "aes128-gcm", "chacha20-poly1305", "aes256-cbc", "aes128-cbc"];
+const CIPHERS: &[&str] = &{
+    let mut names = [""; ContentCipher::WRITTEN.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = ContentCipher::WRITTEN[at].name();
+        at += 1;
+    }
+    names
+};
 
 const fn item(
     name: &'static str,

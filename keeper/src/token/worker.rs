@@ -145,6 +145,7 @@ fn work<T>(shared: &Shared<T>, mut owned: T) {
             }
             if state.closed {
                 drop(state);
+                // What it owns calls the module once more as it goes.
                 let _turn = shared.turn.as_deref().map(lock);
                 return drop(owned);
             }

@@ -6,10 +6,10 @@ use ::der::Encode;
 use ::der::asn1::{GeneralizedTime, UtcTime};
 use const_oid::ObjectIdentifier;
 
-use crate::algorithm::DigestAlgorithm;
+use crate::algorithm::{ContentCipher, DigestAlgorithm};
 use crate::asn1::{der, oid};
 use crate::cms::certificate;
-use crate::cms::identifier::write_oaep;
+use crate::cms::identifier::{content_oid, write_oaep};
 use crate::crypto::hash;
 use crate::error::{Error, Result};
 
@@ -60,12 +60,10 @@ fn time(time: SystemTime) -> Result<Vec<u8>> {
 /// wraps (RFC 5753 section 7.3), then key transport.
 fn capabilities() -> Vec<u8> {
     let wrap = |id| der::algorithm(id, &[]);
+    let ciphers = ContentCipher::WRITTEN.iter().filter_map(|cipher| content_oid(*cipher));
+    let ciphers: Vec<u8> = ciphers.flat_map(|id| der::algorithm(&id, &[])).collect();
     let all: Vec<u8> = [
-        der::algorithm(&oid::AES256_GCM, &[]),
-        der::algorithm(&oid::AES128_GCM, &[]),
-        der::algorithm(&oid::CHACHA20_POLY1305, &[]),
-        der::algorithm(&oid::AES256_CBC, &[]),
-        der::algorithm(&oid::AES128_CBC, &[]),
+        ciphers,
         der::algorithm(&oid::STD_DH_SHA256, &wrap(&oid::AES256_WRAP)),
         der::algorithm(&oid::STD_DH_SHA256, &wrap(&oid::AES128_WRAP)),
         write_oaep(DigestAlgorithm::Sha256),

@@ -20,7 +20,7 @@ use crate::mime::seven_bit_scan::Plan;
 use crate::mime::{input_error, output, output_error, pump, unwrapped};
 use crate::source::Source;
 pub use options::{Form, Include, Options, Style, digest_for, scheme_for};
-use reading::{Content, Sum, hash_bytes, hash_mail};
+use reading::{Content, hash_bytes, hash_mail};
 
 /// What the private key must sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,12 +166,7 @@ impl Prepared {
         let boundary = output::boundary()?;
         let message = self.reopen(source)?;
         write(out, &output::clear_head(message.outer(), self.options.digest, &boundary))?;
-        let mut sum = Sum::default();
-        message.recoded_entity(&self.plan, &mut |bytes| {
-            sum.update(bytes);
-            write(out, bytes)
-        })?;
-        self.content.expect(sum)?;
+        self.content.pass_on(out, |sink| message.recoded_entity(&self.plan, sink))?;
         write(out, output::signature_head(&boundary).as_bytes())?;
         let mut lines = Base64Writer::new(&mut *out, output::COLUMNS);
         write(&mut lines, &signed)?;
@@ -189,14 +184,8 @@ impl Prepared {
         write(out, &output::cms_head(message.outer(), "signed-data"))?;
         let lines = Base64Writer::new(out, output::COLUMNS);
         let mut writer = signature.opaque(Some(self.content.length()), lines)?;
-        let mut sum = Sum::default();
-        message.entity(&mut |bytes| {
-            sum.update(bytes);
-            write(&mut writer, bytes)
-        })?;
-        let lines = writer.finish()?;
-        self.content.expect(sum)?;
-        lines.finish().map(drop)
+        self.content.pass_on(&mut writer, |sink| message.entity(sink))?;
+        writer.finish()?.finish().map(drop)
     }
 
     fn write_attached(
@@ -208,14 +197,8 @@ impl Prepared {
     ) -> Result<()> {
         let mut writer = signature.opaque(Some(self.content.length()), Encoder::new(armor, out)?)?;
         let mut input = source.open_buffered().map_err(input_error)?;
-        let mut sum = Sum::default();
-        pump(&mut input, &mut |bytes| {
-            sum.update(bytes);
-            write(&mut writer, bytes)
-        })?;
-        let encoder = writer.finish()?;
-        self.content.expect(sum)?;
-        encoder.finish()
+        self.content.pass_on(&mut writer, |sink| pump(&mut input, sink))?;
+        writer.finish()?.finish()
     }
 
     /// Opens the message for the second reading.

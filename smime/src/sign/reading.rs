@@ -1,5 +1,7 @@
 //! The first reading of what is signed, and what tells a second one from it.
 
+use std::io::Write;
+
 use super::{Form, Options};
 use crate::algorithm::DigestAlgorithm;
 use crate::crypto::hash::Hashers;
@@ -8,7 +10,7 @@ use crate::mime::canonical::Canonical;
 use crate::mime::head::Head;
 use crate::mime::message::Message;
 use crate::mime::seven_bit_scan::{Plan, Scan};
-use crate::mime::{input_error, pump};
+use crate::mime::{input_error, output_error, pump};
 use crate::source::Source;
 
 /// What the first reading found.
@@ -24,8 +26,20 @@ impl Content {
         self.sum.length
     }
 
-    /// Holds a second reading against the first.
-    pub(super) fn expect(&self, second: Sum) -> Result<()> {
+    /// Writes what a second reading hands to its sink to `out`, and holds it against the first.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if it is something else, [`Error::Output`], and those of `read`.
+    pub(super) fn pass_on(
+        &self,
+        out: &mut dyn Write,
+        read: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64>,
+    ) -> Result<()> {
+        let mut second = Sum::default();
+        read(&mut |bytes| {
+            second.update(bytes);
+            out.write_all(bytes).map_err(output_error)
+        })?;
         if second.length == self.sum.length && second.crc.finalize() == self.sum.crc.clone().finalize() {
             Ok(())
         } else {
@@ -37,14 +51,13 @@ impl Content {
 /// Tells two readings apart: length in bytes, and CRC-32. Whoever wants to deceive here deceives but themselves, with
 /// a signature that does not hold; a file that was saved meanwhile is noticed, for a tenth of what a digest costs.
 #[derive(Debug, Default)]
-pub(super) struct Sum {
+struct Sum {
     crc: crc32fast::Hasher,
     length: u64,
 }
 
 impl Sum {
-    /// Adds `bytes`.
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    fn update(&mut self, bytes: &[u8]) {
         self.crc.update(bytes);
         self.length += bytes.len() as u64;
     }

@@ -9,7 +9,7 @@ use wafer_test_card::{Card, Diary, Exchange};
 
 use crate::pcscd::Pcscd;
 use crate::piv::{HOLDERS, Holder, KARL, LAURA, NINA, STRONG, TWISTED, yubico_piv_tool};
-use crate::pki::{self, Somebody};
+use crate::pki;
 use crate::programs::{made_once, run};
 
 /// Part of the folders' names: a change of what is made needs a new one.
@@ -48,11 +48,11 @@ fn make(folder: &Path, pki: &Path, cards: &[(&str, &[Holder])]) {
         fs::copy(pki.join(file), folder.join("trust").join(file)).unwrap();
     }
     for (name, holders) in cards {
-        personalise(folder, pki, name, holders);
+        personalise(folder, name, holders);
     }
 }
 
-fn personalise(folder: &Path, pki: &Path, name: &str, holders: &[Holder]) {
+fn personalise(folder: &Path, name: &str, holders: &[Holder]) {
     let flash = folder.join(name);
     fs::create_dir(&flash).unwrap();
     let (pcscd, card) = (Pcscd::start(), Card::new(&flash));
@@ -72,7 +72,7 @@ fn personalise(folder: &Path, pki: &Path, name: &str, holders: &[Holder]) {
                 run(&mut yubico_piv_tool(&pcscd, &arguments));
             }
         }
-        certify(folder, pki, &pcscd, *holder);
+        certify(folder, &pcscd, *holder);
     }
 }
 
@@ -137,15 +137,10 @@ fn place(flash: &Path, holder: Holder, public: &Path) {
 }
 
 /// The certificate from the CA, and that onto the card.
-fn certify(folder: &Path, pki: &Path, pcscd: &Pcscd, holder: Holder) {
+fn certify(folder: &Path, pcscd: &Pcscd, holder: Holder) {
     let file = |ending: &str| folder.join(format!("{}.{ending}", holder.name)).display().to_string();
     let (public, certificate) = (file("pub"), file("pem"));
-    let subject = format!("/O=Wafer tests/CN={}", holder.name);
-    let mut issue = Command::new("openssl");
-    issue.args(["x509", "-new", "-force_pubkey", &public, "-subj", &subject, "-days", "3600", "-sha256"]);
-    issue.args(["-CA", "intermediate.pem", "-CAkey", "intermediate.key", "-extfile", "openssl.cnf"]);
-    issue.args(["-extensions", holder.section, "-out", &certificate]);
-    run(issue.env("ADDRESS", holder.address()).current_dir(pki));
+    pki::certify(&public, holder.name, holder.section, Path::new(&certificate));
     let mut import = vec!["-a", "import-certificate", "-s", holder.slot];
     let compressed = file("der.gz");
     if holder == KARL {

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::process::{Command, Output};
 
+use wafer_test_card::Exchange;
 use zbus::Variant;
 
 use crate::bus::Bus;
 use crate::caller::{Caller, Options, Reply, flag, text};
 use crate::logind::Logind;
+use crate::mail;
 use crate::pcscd::Pcscd;
 use crate::person::Person;
-use crate::piv::PivCard;
+use crate::piv::{GRACE, PivCard};
 use crate::pki::Somebody;
 use crate::softhsm::{PIN, SoftHsm, TestModule};
 use crate::waferd::{PCSCD_VARIABLE, Settings, Waferd, wafer};
@@ -126,6 +128,25 @@ impl PivWorld {
         let variables: Vec<_> = system_bus(logind).into_iter().chain([(PCSCD_VARIABLE, &*socket)]).collect();
         let waferd = Waferd::start_with(bus.address(), &variables, &settings.text()).await;
         Self { scene: Scene::new(bus, waferd).await, card, pcscd }
+    }
+
+    /// What is said to the card for one signature of [`GRACE`]'s while its PIN is cached, until it is shut: by
+    /// commands of extended length or not.
+    pub async fn signature_dialogue(&self, extended: bool) -> Vec<Exchange> {
+        self.pull();
+        self.lists(0).await;
+        self.card.card.extended(extended);
+        self.plug();
+        self.lists(1).await;
+        self.log_in(GRACE).await;
+        self.pin_is("unlocked").await;
+        let diary = self.card.card.diary();
+        diary.take();
+        let silent = Options::from([("interactive", Variant::from(false))]);
+        self.caller.sign(&mail::message(GRACE, "hello"), silent).await.unwrap();
+        // VERIFY with P1=FF shuts it.
+        diary.waits_for("the card is shut", |one| (one.instruction(), one.parameters().0) == (0x20, 0xff));
+        diary.take()
     }
 
     /// Pulls the card out.
@@ -259,7 +280,7 @@ impl Scene {
 
     /// Logs in: one signature of `somebody`, with the dialog answered.
     pub async fn log_in(&self, somebody: impl Somebody) {
-        let message = crate::mail::message(somebody, "log in");
+        let message = mail::message(somebody, "log in");
         self.with_pin(self.caller.sign(&message, self.place())).await.unwrap();
     }
 

@@ -123,23 +123,9 @@ async fn a_signature_takes_as_few_commands_as_can_be() {
         // The operation in two parts and its answer in two.
         (false, &[SELECT, VERIFY, VERIFY, GENERAL_AUTHENTICATE, GENERAL_AUTHENTICATE, 0xc0, VERIFY]),
     ] {
-        world.pull();
-        world.lists(0).await;
-        world.card.card.extended(extended);
-        world.plug();
-        world.lists(1).await;
-        world.log_in(GRACE).await;
-        world.pin_is("unlocked").await;
-        world.card.card.diary().take();
-        world.caller.sign(&message(GRACE), silent()).await.unwrap();
-        world
-            .card
-            .card
-            .diary()
-            .waits_for("the end", |one| (one.instruction(), one.parameters().0) == (VERIFY, 0xff));
-        let dialogue = world.card.card.diary().text();
-        let sent: Vec<u8> = world.card.card.diary().take().iter().map(Exchange::instruction).collect();
-        assert_eq!(sent, expected, "{dialogue}");
+        let dialogue = world.signature_dialogue(extended).await;
+        let sent: Vec<u8> = dialogue.iter().map(Exchange::instruction).collect();
+        assert_eq!(sent, expected, "{dialogue:02x?}");
     }
 }
 

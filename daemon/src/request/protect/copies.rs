@@ -32,11 +32,13 @@ pub(super) async fn encrypted_copies(
         return Err(text::no_recipient());
     }
     standing::of_handed_in(rooms, call, &order.certificates).await?;
-    let open = recipients::check(rooms, call, &order.recipients, false).await?;
-    let blind = recipients::check(rooms, call, &order.bcc, false).await?;
-    let all = || open.iter().chain(&blind);
-    let unable: Vec<&Checked> = all().flat_map(Checked::each).filter(|one| one.found.is_err()).collect();
-    let able = all().flat_map(Checked::each).any(|one| one.found.is_ok()) || !order.certificates.is_empty();
+    // All at once: a directory or an issuer that does not answer is waited for only once.
+    let addresses = [order.recipients.as_slice(), &order.bcc].concat();
+    let all = recipients::check(rooms, call, &addresses, false).await?;
+    let (open, blind) = all.split_at(order.recipients.len());
+    let each = || all.iter().flat_map(Checked::each);
+    let unable: Vec<&Checked> = each().filter(|one| one.found.is_err()).collect();
+    let able = each().any(|one| one.found.is_ok()) || !order.certificates.is_empty();
     if !unable.is_empty() && (plan.when_missing == WhenMissing::Refuse || !able) {
         let sentences: Vec<String> = unable.iter().map(|one| one.sentence()).collect();
         let addresses = unable.iter().map(|one| one.address.clone()).collect();

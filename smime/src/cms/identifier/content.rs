@@ -59,7 +59,7 @@ impl ContentAlgorithm {
 
 /// contentEncryptionAlgorithm as we write it; `None` for ciphers that are only read.
 pub(crate) fn write_content(cipher: ContentCipher, iv: &[u8]) -> Option<Vec<u8>> {
-    let (id, _) = CIPHERS.iter().find(|(_, known)| *known == cipher)?;
+    let id = content_oid(cipher)?;
     let iv = der::element(der::OCTET_STRING, &[iv]);
     let parameters = match cipher {
         ContentCipher::Aes128Gcm | ContentCipher::Aes256Gcm => {
@@ -67,7 +67,7 @@ pub(crate) fn write_content(cipher: ContentCipher, iv: &[u8]) -> Option<Vec<u8>>
         }
         _ => iv,
     };
-    cipher.is_written().then(|| der::algorithm(id, &parameters))
+    cipher.is_written().then(|| der::algorithm(&id, &parameters))
 }
 
 const CIPHERS: [(ObjectIdentifier, ContentCipher); 8] = [
@@ -80,6 +80,11 @@ const CIPHERS: [(ObjectIdentifier, ContentCipher); 8] = [
     (oid::CHACHA20_POLY1305, ContentCipher::ChaCha20Poly1305),
     (oid::DES_EDE3_CBC, ContentCipher::TripleDesCbc),
 ];
+
+/// What names `cipher`; `None` for RC2, which needs its parameters too.
+pub(crate) fn content_oid(cipher: ContentCipher) -> Option<ObjectIdentifier> {
+    CIPHERS.iter().find(|(_, known)| *known == cipher).map(|(oid, _)| *oid)
+}
 
 /// The cipher that `oid` names; RC2 needs its parameters too.
 pub(crate) fn content_cipher(oid: &ObjectIdentifier) -> Option<ContentCipher> {

@@ -11,7 +11,7 @@ use crate::asn1::der::{self, Cursor, Element};
 use crate::asn1::oid;
 use crate::error::Result;
 
-pub(crate) use content::{ContentAlgorithm, content_cipher, write_content};
+pub(crate) use content::{ContentAlgorithm, content_cipher, content_oid, write_content};
 pub(crate) use oaep::{oaep, write_oaep};
 pub(crate) use signature::{SignedBy, pss, signature, write_signature};
 
