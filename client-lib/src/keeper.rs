@@ -476,12 +476,12 @@ pub trait Keeper {
     default_path = "/org/waferd/Desk1"
 )]
 pub trait Desk {
-    /// Waits until no other keeper shows a dialog, then lends the screen for `lease_ms`.
-    /// The lease ends with [`Self::return_turn`], with the keeper, or with its time.
-    async fn take_turn(&self, lease_ms: u32) -> zbus::Result<()>;
+    /// Waits until no other keeper shows a dialog, then lends the screen for `lease_ms`. The keeper counts its turns:
+    /// `turn` is the number of this one. The lease ends with [`Self::return_turn`], with the keeper, or with its time.
+    async fn take_turn(&self, turn: u64, lease_ms: u32) -> zbus::Result<()>;
 
-    /// Gives the screen back.
-    async fn return_turn(&self) -> zbus::Result<()>;
+    /// Gives the screen back, or the wait for it up.
+    async fn return_turn(&self, turn: u64) -> zbus::Result<()>;
 }
 
 #[cfg(test)]

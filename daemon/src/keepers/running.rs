@@ -41,7 +41,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    fn new() -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Self {
             gone: watch::Sender::new(false),
@@ -78,14 +78,14 @@ impl Life {
         InDialog(self.clone())
     }
 
-    /// The screen's lease `number` was given back.
-    pub(super) fn turn_returned(&self, number: u64) {
-        self.returned.send_modify(|last| *last = (*last).max(number));
+    /// The keeper's `turn` at the screen was given back.
+    pub(super) fn turn_returned(&self, turn: u64) {
+        self.returned.send_modify(|last| *last = (*last).max(turn));
     }
 
-    /// Waits until the lease `number` is given back.
-    pub(super) async fn returned(&self, number: u64) {
-        let _ = self.returned.subscribe().wait_for(|last| *last >= number).await;
+    /// Waits until that turn is given back.
+    pub(super) async fn returned(&self, turn: u64) {
+        let _ = self.returned.subscribe().wait_for(|last| *last >= turn).await;
     }
 
     fn alive(&self) {

@@ -44,25 +44,28 @@ pub(super) async fn show<T>(
 struct Turn {
     asking: Arc<Asking>,
     desk: Option<DeskProxy<'static>>,
-    /// This keeper asks for one lease at a time: what it hands back is always the one that it has.
-    own: Option<OwnedMutexGuard<()>>,
+    number: u64,
+    /// This keeper asks for one turn at a time, and counts them.
+    own: Option<OwnedMutexGuard<u64>>,
 }
 
 impl Turn {
     async fn take(asking: &Arc<Asking>) -> Result<Self, Failure> {
-        let own = Arc::clone(&asking.dialogs).lock_owned().await;
+        let mut own = Arc::clone(&asking.dialogs).lock_owned().await;
         // The guard exists before the answer: a wait that is given up hands back what may still come.
         let desk = asking.desk.get().ok_or_else(|| Failure::Internal("no desk yet".to_owned()))?;
-        let turn = Self { asking: Arc::clone(asking), desk: Some(desk.clone()), own: Some(own) };
+        *own += 1;
+        let number = *own;
+        let turn = Self { asking: Arc::clone(asking), desk: Some(desk.clone()), number, own: Some(own) };
         let lease = (asking.prompter.timeout() * DIALOGS + LEASE_MARGIN).as_millis();
         let lease = u32::try_from(lease).unwrap_or(u32::MAX);
-        desk.take_turn(lease).await.map_err(|error| Failure::Internal(error.to_string()))?;
+        desk.take_turn(number, lease).await.map_err(|error| Failure::Internal(error.to_string()))?;
         Ok(turn)
     }
 
     async fn give_back(mut self) {
         if let Some(desk) = self.desk.take() {
-            hand_back(&self.asking, desk).await;
+            hand_back(&self.asking, desk, self.number).await;
         }
     }
 }
@@ -71,9 +74,9 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let own = self.own.take();
         if let Some(desk) = self.desk.take() {
-            let asking = Arc::clone(&self.asking);
+            let (asking, number) = (Arc::clone(&self.asking), self.number);
             tokio::spawn(async move {
-                hand_back(&asking, desk).await;
+                hand_back(&asking, desk, number).await;
                 drop(own);
             });
         }
@@ -81,9 +84,9 @@ impl Drop for Turn {
 }
 
 /// First the dialog leaves the screen and its terminal is put in order, then another may have the turn.
-async fn hand_back(asking: &Asking, desk: DeskProxy<'static>) {
+async fn hand_back(asking: &Asking, desk: DeskProxy<'static>, number: u64) {
     asking.prompter.cleared().await;
-    if let Err(error) = desk.return_turn().await {
+    if let Err(error) = desk.return_turn(number).await {
         tracing::debug!(%error, "the turn could not be given back");
     }
 }

@@ -27,8 +27,8 @@ pub struct Asking {
     pub desk: OnceLock<DeskProxy<'static>>,
     /// Whether the screen is locked.
     pub screen_locked: watch::Sender<bool>,
-    /// Whose turn it is among this keeper's own dialogs.
-    pub dialogs: Arc<tokio::sync::Mutex<()>>,
+    /// Whose turn it is among this keeper's own dialogs, and how many turns there were.
+    pub dialogs: Arc<tokio::sync::Mutex<u64>>,
     /// Told about every PIN that went to a card.
     pub log: Arc<crate::link::log::Log>,
     /// Requests that wait for cards.

@@ -39,13 +39,14 @@ pub(crate) struct Desk {
 
 #[zbus::interface(name = "org.waferd.Desk1")]
 impl Desk {
-    async fn take_turn(&self, lease_ms: u32) {
+    async fn take_turn(&self, turn: u64, lease_ms: u32) {
+        assert!(turn > 0);
         assert!(lease_ms > 0);
         self.turns.fetch_add(1, Ordering::SeqCst);
         assert_eq!(self.out.fetch_add(1, Ordering::SeqCst), 0, "two dialogs at once");
     }
 
-    async fn return_turn(&self) {
+    async fn return_turn(&self, _turn: u64) {
         self.out.fetch_sub(1, Ordering::SeqCst);
     }
 }
